@@ -1,0 +1,3 @@
+// Package identity says who is who: peer IDs, key files, addresses, invites
+// and the fingerprints by which two people check that they talk to each other.
+package identity
