@@ -1,0 +1,187 @@
+package jitter
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestFastestPacketIsRememberedThroughSilence(t *testing.T) {
+	const fast, slow = 20 * millisecond, 35 * millisecond
+	tests := map[string]struct {
+		silence int64
+		later   int64 // transit of the packets after it
+		want    int64
+	}{
+		"of ten seconds":                {10 * second, slow, fast},
+		"but not of a minute":           {60 * second, slow, slow},
+		"a faster one counts at once":   {second, fast - 10, fast - 10},
+		"a jump by seconds does too":    {second, fast + 5*second, fast + 5*second},
+		"a stall of 3 s isn't believed": {20 * millisecond, fast + 3*second, fast},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := New(Config{})
+			now := int64(0)
+			for range 200 {
+				now += 960
+				b.est.observe(fast, now)
+			}
+			b.est.observe(tt.later, now+tt.silence)
+			if got := b.est.transit(); got != tt.want {
+				t.Errorf("fastest is %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestFastestPacketIsForgottenAfterTwoSeconds(t *testing.T) {
+	b := New(Config{})
+	b.est.observe(100, 0)
+	now := int64(0)
+	for now < 3*second && b.est.transit() == 100 {
+		now += 960
+		b.est.observe(580, now)
+	}
+	if now < 175*second/100 || now > 225*second/100 {
+		t.Errorf("forgotten after %v", duration(now))
+	}
+}
+
+func TestTargetGrowsAtOnceAndDecaysSlowly(t *testing.T) {
+	b := New(Config{})
+	now := int64(0)
+	observe := func(n int, delay int64) {
+		for range n {
+			now += 960
+			b.est.observe(delay, now)
+		}
+	}
+	observe(500, 0)
+	if got := b.est.target; got != 5*millisecond {
+		t.Fatalf("target %v on a clean link", duration(got))
+	}
+	observe(20, 100*millisecond)
+	grown := b.est.target
+	if grown != 105*millisecond { // the edge belongs to the bucket above
+		t.Errorf("target %v after 20 packets with 100 ms, want 105", duration(grown))
+	}
+	for before := grown; b.est.target > 20*millisecond; before = b.est.target {
+		if now > 600*second {
+			t.Fatalf("target is still %v", duration(b.est.target))
+		}
+		observe(50, 0) // 1 s
+		if before-b.est.target > decayPerSecond+50 {
+			t.Fatalf("target fell from %v to %v within a second", duration(before), duration(b.est.target))
+		}
+	}
+}
+
+// TestStretchingIsBounded has a listener who stretches but sees no change, so
+// that more is always wanted.
+func TestStretchingIsBounded(t *testing.T) {
+	b := New(Config{})
+	last, inserted := -1000, 0
+	for n := range 3000 {
+		now := n*20 + 20
+		b.Push(voice(n), ms(now))
+		d := b.Pop(ms(now+15), 0)
+		if d.Start {
+			b.est.minDelay = 120 * millisecond // the target is above the delay for ever
+			continue
+		}
+		if d.Stretch == None {
+			continue
+		}
+		if d.Stretch != Expand {
+			t.Fatalf("packet %d: %v", n, d.Stretch)
+		}
+		if now-last < 50 {
+			t.Fatalf("stretched at %d and %d ms", last, now)
+		}
+		last = now
+		inserted += 480
+		b.Stretched(-480)
+	}
+	share := float64(inserted) / float64(b.Stats().PlayedSamples)
+	if share > 0.055 || share < 0.04 {
+		t.Errorf("%.1f %% stretched, want 5", share*100)
+	}
+}
+
+func TestStretchFollowsTheDelay(t *testing.T) {
+	tests := map[string]struct {
+		level int64
+		want  Stretch
+	}{
+		"on target":         {40 * millisecond, None},
+		"a block above":     {50 * millisecond, None},
+		"more than a block": {53 * millisecond, Accelerate},
+		"far above":         {141 * millisecond, AccelerateFast},
+		"a little below":    {38 * millisecond, None},
+		"below":             {37 * millisecond, Expand},
+	}
+	for name, tt := range tests {
+		b := New(Config{})
+		b.play.level = tt.level
+		if got := b.stretch(second); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+		if got := b.stretch(second + stretchInterval - 1); got != None {
+			t.Errorf("%s: %v again within 50 ms", name, got)
+		}
+	}
+}
+
+func TestDropToLiveIsAnnouncedOnce(t *testing.T) {
+	b := New(Config{})
+	pushes := every(0, 20, 0, voice)
+	for n := 21; n <= 60; n++ { // a stall: 40 packets come at once
+		pushes = append(pushes, push{61 * 20, voice(n)})
+	}
+	got := script(t, b, append(pushes, every(61, 70, 0, voice)...), 1400)
+	if strings.Count(got, "!") != 1 || !strings.Contains(got, "x !P") {
+		t.Errorf("%s", got)
+	}
+	s := b.Stats()
+	if s.Skips != 1 || s.DiscardedSamples < 30*960 || s.Delay > 60*time.Millisecond || s.Missing > 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A talker says the end of its spurt several times, a frame apart and with one
+// timestamp: that is no delay of the network.
+func TestRepeatedEndMarksAreNoDelay(t *testing.T) {
+	b := New(Config{})
+	spurt := func(first int, begin time.Duration) (next int, end time.Duration) {
+		n := first
+		for range 100 {
+			at := begin + time.Duration(n-first)*20*time.Millisecond
+			p := voice(n)
+			p.Timestamp, p.Spurt = int64(begin/time.Millisecond)*48+int64(n-first)*960, int64(first)
+			b.Push(p, epoch.Add(at))
+			for i := range 2 {
+				b.Pop(epoch.Add(at+time.Duration(i)*10*time.Millisecond), 0)
+			}
+			n++
+		}
+		end = begin + 2*time.Second
+		for i := range 3 {
+			b.Push(Packet{Seq: int64(n), Timestamp: int64(end/time.Millisecond) * 48, Spurt: int64(first), End: true}, epoch.Add(end+time.Duration(i)*20*time.Millisecond))
+			n++
+		}
+		return n, end
+	}
+	n, end := spurt(1, 0)
+	n, end = spurt(n, end+time.Second)
+	settled := b.Stats()
+	for range 3 {
+		n, end = spurt(n, end+time.Second)
+	}
+	if got := b.Stats(); got.Target > settled.Target || got.Jitter > time.Millisecond {
+		t.Errorf("target %v, then %v; jitter %v: repeated end marks count as delay", settled.Target, got.Target, got.Jitter)
+	}
+	if settled.Target > 20*time.Millisecond {
+		t.Errorf("target %v on a perfect link", settled.Target)
+	}
+}

@@ -1,0 +1,362 @@
+package jitter
+
+import "time"
+
+const (
+	block = 10 * millisecond // emitted at once, and concealed at most at once
+
+	// tailConceal is how long the end of a talk spurt is guessed at when a
+	// later spurt is known of: then whoever plays has faded out.
+	tailConceal = 100 * millisecond
+	// giveUp is how long is concealed with nothing to come. NetEQ's CNG
+	// timeout.
+	giveUp = 1 * second
+
+	stretchInterval = 50 * millisecond // between two stretches, NetEQ's
+	// The delay moves in steps of a block, since that is how often is asked;
+	// a margin above it keeps Accelerate and Expand from answering each other.
+	stretchMargin = block + 2*millisecond
+	expandMargin  = bucket / 2
+	// Targets below drainTarget hold no reserve to speak of; above it less
+	// than 1/drainShare of it is a warning.
+	drainTarget = 60 * millisecond
+	drainShare  = 2
+	// creditShare of what is played may be stretched, in the long run.
+	creditShare = 20 // 1/20 is 5 %
+	creditLimit = 200 * millisecond
+	longPeriod  = 15 * millisecond // a stretch changes at most this
+
+	waitTime = 320 * millisecond // of speech over which Stats.Wait is smoothed
+)
+
+// player is the position in the stream.
+type player struct {
+	placed bool  // the position is valid
+	idle   bool  // silence: nothing was begun, or it ended
+	seq    int64 // next packet to play
+	ts     int64 // its expected timestamp
+	spurt  int64 // of what was played last
+	dur    int64 // duration of the last packet with audio
+
+	held    int64 // samples concealed at this position
+	run     int64 // samples concealed in a row
+	doubt   int64 // of them not counted yet: what comes next tells whether speech is missing
+	skipped bool  // speech was dropped before this position
+
+	level       int64 // smoothed delay at which packets are asked for
+	delay       int64 // delay of the last decision, PCM queue included
+	lastStretch int64
+	credit      int64 // samples that may be stretched, times creditShare
+}
+
+func (p *player) moveTo(seq, ts, spurt int64) {
+	p.placed = true
+	p.seq, p.ts, p.spurt = seq, ts, spurt
+}
+
+// Pop says what to produce next, when queued samples are decoded and not yet
+// played. It is meant to be called every 10 ms until 480 samples are queued or
+// the answer is Wait, which leaves the rest of the block silent. Each answer
+// but Wait produces at least 120 samples. It allocates nothing.
+func (b *Buffer) Pop(now time.Time, queued int) Decision {
+	t := b.clock.samples(now)
+	q := int64(min(max(queued, 0), 10*second))
+	b.dropToLive(t)
+	d := b.decide(t, q)
+	if d.Action == Wait {
+		b.play.delay = 0
+		return d
+	}
+	b.play.delay = t + q - d.Timestamp - b.est.transit()
+	return d
+}
+
+// decide looks at the first packet held. The loop ends: each turn that doesn't
+// return takes a packet out or moves the position towards the first.
+func (b *Buffer) decide(t, q int64) Decision {
+	for {
+		if len(b.order) == 0 {
+			return b.starve(giveUp)
+		}
+		f := b.order[0]
+		p := &b.play
+		switch {
+		case f.samples == 0 && (p.idle || f.seq == p.seq):
+			b.endMark()
+		case p.idle:
+			if !b.due(f, t) {
+				return Decision{}
+			}
+			return b.start(f, t, q)
+		case f.spurt != p.spurt:
+			if b.due(f, t) {
+				p.idle = true // and start with f in the next turn
+				continue
+			}
+			if f.seq > p.seq {
+				return b.starve(tailConceal)
+			}
+			p.idle = true
+		case f.seq > p.seq:
+			if d, ok := b.bridge(f, t, q); ok {
+				return d
+			}
+		case f.ts > p.ts:
+			// DTX: no packet is missing, and no speech either.
+			p.idle = true
+		default:
+			return b.playFirst(t, q, false)
+		}
+	}
+}
+
+// slack is how long after the fastest possible arrival of f it is now.
+func (b *Buffer) slack(f *packet, t int64) int64 {
+	return t - f.ts - b.est.transit()
+}
+
+// due tells whether a spurt, or what follows a silence, should start with f.
+func (b *Buffer) due(f *packet, t int64) bool {
+	return b.slack(f, t) >= b.est.target
+}
+
+// endMark takes out an end mark without audio.
+func (b *Buffer) endMark() {
+	f := b.removeFirst()
+	if b.play.placed && f.seq > b.play.seq {
+		b.total.Missing += uint64(f.seq - b.play.seq)
+	}
+	b.settle(0)
+	b.play.moveTo(f.seq+1, f.ts, f.spurt)
+	b.play.stop()
+}
+
+// stop goes silent.
+func (p *player) stop() {
+	p.idle = true
+	p.held, p.run = 0, 0
+}
+
+// starve conceals, until limit was concealed in a row; then it goes silent.
+func (b *Buffer) starve(limit int64) Decision {
+	p := &b.play
+	if p.idle {
+		return Decision{}
+	}
+	if p.run >= limit {
+		if limit == giveUp {
+			b.total.Interruptions++
+		}
+		p.stop()
+		return Decision{}
+	}
+	return b.conceal(block)
+}
+
+// conceal answers with a guess of n samples at the present position.
+func (b *Buffer) conceal(n int64) Decision {
+	p := &b.play
+	n = (n + minSamples - 1) / minSamples * minSamples
+	d := Decision{Action: Conceal, Samples: int(n), Timestamp: p.ts + p.held, Concealed: int(p.run)}
+	p.held += n
+	p.run += n
+	p.doubt += n
+	return d
+}
+
+// settle counts what was concealed, at most n samples of it. The rest filled a
+// silence.
+func (b *Buffer) settle(n int64) {
+	b.total.ConcealedSamples += uint64(min(n, b.play.doubt))
+	b.play.doubt = 0
+}
+
+// bridge gets over packets that are missing before f, of the same spurt. It
+// returns false when nothing is missing any more.
+func (b *Buffer) bridge(f *packet, t, q int64) (Decision, bool) {
+	p := &b.play
+	missing := f.seq - p.seq
+	gap := f.ts - p.ts
+	lost := min(gap, missing*max(p.dur, minSamples))
+	remaining := lost - p.held
+	if remaining <= 0 {
+		b.total.Missing += uint64(missing)
+		if lost < gap {
+			b.settle(lost)
+		}
+		p.held = 0
+		p.moveTo(f.seq, p.ts+lost, f.spurt)
+		return Decision{}, false
+	}
+	if !f.fec || f.samples == 0 || lost < gap {
+		return b.conceal(min(remaining, block)), true
+	}
+	last := min(p.dur, lost) // the last missing one, which FEC tells of
+	if remaining > last {
+		return b.conceal(min(remaining-last, block)), true
+	}
+	// It may be concealed in part already. To recover all of it costs delay,
+	// which is welcome only below the target.
+	if remaining < last && t-(p.ts+p.held)-b.est.transit() >= b.est.target {
+		return b.conceal(min(remaining, block)), true
+	}
+	return b.recoverBefore(f, last, t, q), true
+}
+
+// recoverBefore answers with the last n samples before f from f's FEC.
+func (b *Buffer) recoverBefore(f *packet, n, t, q int64) Decision {
+	p := &b.play
+	d := Decision{
+		Action: Recover, Payload: f.payload, Samples: int(n), Timestamp: f.ts - n,
+		Concealed: int(p.run), Skipped: p.skipped,
+	}
+	b.total.Missing += uint64(f.seq - p.seq - 1)
+	b.total.RecoveredFEC++
+	p.moveTo(f.seq, f.ts, f.spurt)
+	b.played(&d, f.arrival, t, q)
+	return d
+}
+
+// start begins with f after silence, or instead of the end of a spurt.
+func (b *Buffer) start(f *packet, t, q int64) Decision {
+	p := &b.play
+	if p.placed && f.seq > p.seq {
+		missing := f.seq - p.seq
+		b.total.Missing += uint64(missing)
+		b.settle(missing * p.dur)
+	}
+	if p.placed && (f.ts > p.ts || f.spurt != p.spurt) {
+		b.settle(0)
+	}
+	p.level = b.slack(f, t)
+	p.run = 0
+	return b.playFirst(t, q, true)
+}
+
+// playFirst answers with the first packet.
+func (b *Buffer) playFirst(t, q int64, start bool) Decision {
+	f := b.removeFirst()
+	p := &b.play
+	d := Decision{
+		Action: Play, Payload: f.payload, Samples: f.samples, Timestamp: f.ts,
+		Start: start, Copied: f.copied, Concealed: int(p.run), Skipped: p.skipped,
+	}
+	if f.copied {
+		b.total.RecoveredCopy++
+	}
+	p.idle = false
+	p.dur = int64(f.samples)
+	p.moveTo(f.seq+1, f.ts+p.dur, f.spurt)
+	b.played(&d, f.arrival, t, q)
+	if f.end {
+		p.stop()
+	}
+	return d
+}
+
+// played does the accounts for audio that arrived and is produced behind q
+// queued samples, and decides on stretching.
+func (b *Buffer) played(d *Decision, arrival, t, q int64) {
+	p := &b.play
+	n := int64(d.Samples)
+	b.total.PlayedSamples += uint64(n)
+	wait := t + q - arrival
+	b.waitSum += n * wait
+	if b.wait == 0 {
+		b.wait = wait
+	}
+	b.wait += (wait - b.wait) * n / waitTime
+	b.delaySum += n * (t - arrival)
+	for left, at := n, q; left > 0; {
+		now := min(left, block-at%block)
+		b.delaySum += now * (at / block * block)
+		left -= now
+		at += now
+	}
+	b.settle(p.doubt)
+	p.held, p.run, p.skipped = 0, 0, false
+	slack := t - d.Timestamp - b.est.transit()
+	p.level += (slack - p.level) / 4
+	p.credit = min(p.credit+n, creditLimit*creditShare)
+	d.Stretch = b.stretch(t)
+}
+
+// stretch compares the delay with the target.
+func (b *Buffer) stretch(t int64) Stretch {
+	p, target := &b.play, b.est.target
+	if t-p.lastStretch < stretchInterval {
+		return None
+	}
+	s := None
+	switch {
+	case p.level > 2*target+60*millisecond:
+		s = AccelerateFast
+	case p.credit < longPeriod*creditShare:
+		return None
+	case p.level > target+stretchMargin && !b.drained():
+		s = Accelerate
+	case p.level < target-expandMargin || b.drained():
+		s = Expand
+	}
+	if s != None {
+		p.lastStretch = t
+	}
+	return s
+}
+
+// drained tells whether much less is held than the target should give, which
+// means that the network is holding packets back for long. What is left is
+// spread over more time then.
+func (b *Buffer) drained() bool {
+	left := int64(0)
+	if n := len(b.order); n > 0 {
+		last := b.order[n-1]
+		left = last.ts + int64(last.samples) - b.play.ts
+	}
+	return b.est.target >= drainTarget && left < b.est.target/drainShare
+}
+
+// Stretched tells how many samples were removed (positive) or inserted
+// (negative) on the advice of a Decision. The delay itself is seen in what is
+// queued at the next Pop.
+func (b *Buffer) Stretched(samples int) {
+	n := int64(min(max(samples, -second), second))
+	if n >= 0 {
+		b.total.RemovedSamples += uint64(n)
+	} else {
+		n = -n
+		b.total.InsertedSamples += uint64(n)
+	}
+	b.play.credit = max(b.play.credit-n*creditShare, 0)
+}
+
+// dropToLive skips speech when the delay is beyond the cap and what came last
+// shows that it needn't be: the network has caught up, or holds back nothing
+// that would fill the gap.
+func (b *Buffer) dropToLive(t int64) {
+	if len(b.order) < 2 {
+		return
+	}
+	p := &b.play
+	first, last := b.order[0], b.order[len(b.order)-1]
+	position := first.ts
+	if !p.idle {
+		position = p.ts
+	}
+	if t-position-b.est.transit() <= b.est.maxDelay {
+		return
+	}
+	caughtUp := b.slack(last, t) <= b.est.target+2*block
+	if !caughtUp && last.ts-position <= b.est.maxDelay {
+		return
+	}
+	dropped := false
+	for len(b.order) > 1 && b.slack(b.order[0], t) > b.est.target && last.ts-b.order[1].ts >= 0 {
+		b.discardFirst()
+		dropped = true
+	}
+	if dropped {
+		b.total.Skips++
+		p.level = b.est.target
+	}
+}
