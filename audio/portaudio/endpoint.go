@@ -1,0 +1,240 @@
+package portaudio
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/parley-voice/parley/audio"
+)
+
+// The times that rule recovery.
+const (
+	openPatience  = 3 * time.Second        // for the sound system to open a device at first
+	stallLimit    = 300 * time.Millisecond // without audio before a device counts as lost
+	startLimit    = time.Second            // without audio before a device that was just opened does
+	retryInterval = 500 * time.Millisecond // between attempts to get audio flowing
+	returnEvery   = 2 * time.Second        // between attempts to leave a fallback
+	closePatience = 250 * time.Millisecond // for a stream to close
+	checkInterval = 50 * time.Millisecond  // between looks at whether audio flows
+)
+
+// endpoint is what a Source and a Sink have in common: a device, the goroutine
+// that supervises it, and what goes wrong.
+type endpoint struct {
+	cfg     Config
+	dir     direction
+	request request
+	step    func(*pump) error // moves one piece of audio; called by pumps
+	epoch   time.Time
+
+	quit  chan struct{} // closed by Close
+	done  chan struct{} // closed when the supervisor has ended
+	close sync.Once
+
+	mu      sync.Mutex // guards what follows, and the queue of the Source or Sink
+	current *pump      // whose audio counts; nil while there is none
+	device  Device     // in use, or last used
+	latency time.Duration
+	faults  audio.Faults
+}
+
+// open opens the device and starts supervising it.
+func (e *endpoint) open(cfg Config, dir direction, rate float64, step func(*pump) error) error {
+	e.cfg = cfg.withDefaults()
+	e.dir = dir
+	e.step = step
+	e.epoch = time.Now()
+	e.request = request{rate: rate, latency: e.cfg.Latency}
+	e.quit = make(chan struct{})
+	e.done = make(chan struct{})
+
+	first := startPump(e, e.cfg.Device)
+	patience := time.NewTimer(openPatience)
+	defer patience.Stop()
+	select {
+	case <-first.ready:
+	case <-patience.C:
+		first.stop()
+		return fmt.Errorf("%w: opening the %s", ErrNotResponding, dir.noun())
+	}
+	if first.err != nil {
+		return first.err
+	}
+	if e.cfg.Device != "" {
+		e.cfg.Device = first.stream.device.Key() // a part of a name may mean another device later
+	}
+	s := &supervisor{endpoint: e, renewals: shared.renewals.Load()}
+	s.adopt(first)
+	go s.run()
+	return nil
+}
+
+// now is the endpoint's clock.
+func (e *endpoint) now() time.Duration { return time.Since(e.epoch) }
+
+// closed says whether Close was called.
+func (e *endpoint) closed() bool {
+	select {
+	case <-e.quit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Close gives the device back. It returns within 300 ms whatever the device
+// does, may be called at any time, and more than once.
+func (e *endpoint) Close() error {
+	e.close.Do(func() { close(e.quit) })
+	patience := time.NewTimer(closePatience + checkInterval)
+	defer patience.Stop()
+	select {
+	case <-e.done:
+	case <-patience.C: // Close was called by OnEvent, which the supervisor is in
+	}
+	return nil
+}
+
+// Device is the device in use, or the last one in use while there is none.
+func (e *endpoint) Device() Device {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.device
+}
+
+// Faults counts what went wrong since the device was opened.
+func (e *endpoint) Faults() audio.Faults {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.faults
+}
+
+// supervisor keeps audio flowing. It belongs to one goroutine.
+type supervisor struct {
+	*endpoint
+	active    *pump         // whose audio counts
+	candidate *pump         // being opened, to replace active
+	adopted   time.Duration // when active became that
+	tried     time.Duration // when a candidate was last started
+	renewals  uint64        // of the engine's, those that were heeded
+	stamp     string        // of the system's devices, when last looked at
+	relists   int           // renewals asked for since the last loss, for no other reason than that
+	lostAt    time.Duration // when the device was lost last
+	yielding  bool          // active was told to end for a renewal
+}
+
+// run supervises until Close.
+func (s *supervisor) run() {
+	defer close(s.done)
+	tick := time.NewTicker(checkInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.quit:
+			s.shutDown()
+			return
+		case <-ended(s.active):
+			s.drop()
+		case <-opened(s.candidate):
+			s.judge()
+		case <-tick.C:
+			s.check()
+		}
+	}
+}
+
+// ended is closed when a pump has ended; it blocks if there is no pump.
+func ended(p *pump) <-chan struct{} {
+	if p == nil {
+		return nil
+	}
+	return p.done
+}
+
+// opened is closed when a pump has opened its stream, or couldn't.
+func opened(p *pump) <-chan struct{} {
+	if p == nil {
+		return nil
+	}
+	return p.ready
+}
+
+// adopt makes a pump with an open stream the one whose audio counts.
+func (s *supervisor) adopt(p *pump) {
+	s.active, s.adopted = p, s.now()
+	s.mu.Lock()
+	s.current = p
+	s.device = p.stream.device
+	s.latency = p.stream.latency
+	s.mu.Unlock()
+	close(p.begin)
+}
+
+// drop forgets the active pump, which has ended, and begins to replace it.
+func (s *supervisor) drop() {
+	if !s.yielding {
+		s.lose(s.active.err)
+	}
+	s.yielding, s.active, s.tried = false, nil, 0
+	s.retry()
+}
+
+// check looks whether audio flows, and tries what may help if it doesn't.
+func (s *supervisor) check() {
+	if s.active != nil {
+		s.listen()
+	}
+	s.yield()
+	s.retry()
+}
+
+// listen notes whether audio flows through the active pump.
+func (s *supervisor) listen() {
+	moved, limit := time.Duration(s.active.moved.Load()), stallLimit
+	since := moved
+	if moved == 0 {
+		since, limit = s.adopted, startLimit
+	}
+	stalled, lost := s.now()-since > limit, s.Faults().Lost
+	switch {
+	case stalled && !lost:
+		s.lose(errors.New("the sound system doesn't answer"))
+	case !stalled && lost && moved > 0:
+		s.regain()
+	}
+}
+
+// lose notes that no audio flows from the active pump.
+func (s *supervisor) lose(why error) {
+	device := s.active.stream.device
+	s.mu.Lock()
+	before := s.faults.Lost
+	s.faults.Lost = true
+	s.faults.Reason = fmt.Sprintf("%s %q: %v", s.dir.noun(), device.Name, describe(why))
+	if !before {
+		s.faults.Losses++
+	}
+	s.mu.Unlock()
+	if before {
+		return
+	}
+	s.lostAt, s.relists = s.now(), 0
+	s.cfg.Logger.Info("sound device lost", "device", device.Key(), "reason", describe(why))
+	s.cfg.OnEvent(Event{Kind: Lost, Device: device, Fallback: s.active.stream.fallback, Reason: describe(why)})
+}
+
+// regain notes that audio flows again.
+func (s *supervisor) regain() {
+	s.mu.Lock()
+	s.faults.Lost, s.faults.Reason = false, ""
+	s.mu.Unlock()
+	s.announce(Recovered)
+}
+
+func (s *supervisor) announce(kind EventKind) {
+	device, fallback := s.active.stream.device, s.active.stream.fallback
+	s.cfg.Logger.Info("sound device "+kind.String(), "device", device.Key(), "fallback", fallback)
+	s.cfg.OnEvent(Event{Kind: kind, Device: device, Fallback: fallback})
+}

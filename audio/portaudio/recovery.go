@@ -1,0 +1,118 @@
+package portaudio
+
+import (
+	"errors"
+	"time"
+)
+
+// retry starts to open a device if that may help: none is in use, or the one in
+// use hangs, or it isn't the one that was asked for.
+func (s *supervisor) retry() {
+	if s.candidate != nil || s.yielding || s.closed() {
+		return
+	}
+	now := s.now()
+	switch {
+	case s.active == nil && s.due(now, retryInterval):
+		s.candidate = startPump(s.endpoint, s.choices()...)
+	case s.active != nil && s.active.stream.fallback && s.due(now, returnEvery):
+		s.candidate = startPump(s.endpoint, s.cfg.Device)
+	default:
+		return
+	}
+	s.tried = now
+}
+
+// due says whether the last attempt is long enough ago.
+func (s *supervisor) due(now, interval time.Duration) bool {
+	return s.tried == 0 || now-s.tried >= interval
+}
+
+// choices are the devices to try: the one asked for, else the default one.
+func (s *supervisor) choices() []string {
+	if s.cfg.Device == "" {
+		return []string{""}
+	}
+	return []string{s.cfg.Device, ""}
+}
+
+// judge decides what to do with a candidate that is open, or couldn't be opened.
+func (s *supervisor) judge() {
+	p := s.candidate
+	s.candidate = nil
+	if p.err != nil {
+		s.renew(errors.Is(p.err, ErrUnknownDevice) || errors.Is(p.err, ErrNoDevice))
+		return
+	}
+	old, before, lost := s.active, s.Device(), s.Faults().Lost
+	s.adopt(p)
+	if old != nil && !s.yielding {
+		old.stop()
+	}
+	s.yielding = false
+	if !lost && before.Key() != p.stream.device.Key() {
+		s.announce(Switched)
+	}
+	if p.stream.fallback {
+		s.renew(false)
+	}
+}
+
+// relistAfter are the times after a loss when a list without the device asked
+// for is made anew, even if no sound card has come or gone since. A list made
+// while a sound server starts is incomplete.
+var relistAfter = [...]time.Duration{2 * time.Second, 8 * time.Second, 30 * time.Second}
+
+// renew asks for a new list of devices if the device asked for may be on it: the
+// system's devices have changed, and have changed no more since the last look,
+// or the device is missing from a list that may have been made too early.
+func (s *supervisor) renew(missing bool) {
+	before := s.stamp
+	now, stale := shared.stale()
+	s.stamp = now
+	switch {
+	case stale && now == before:
+	case missing && s.relists < len(relistAfter) && s.now() > s.lostAt+relistAfter[s.relists]:
+		s.relists++
+	default:
+		return
+	}
+	shared.renew()
+}
+
+// yield lets go of the stream if somebody asked for a new list of devices.
+func (s *supervisor) yield() {
+	if asked := shared.renewals.Load(); asked != s.renewals {
+		s.renewals = asked
+		if s.active != nil && !s.yielding {
+			s.yielding = true
+			s.active.stop()
+		}
+	}
+}
+
+// shutDown ends the pumps and waits for them as long as Close may take. One that
+// is stuck in the sound system ends later, by itself.
+func (s *supervisor) shutDown() {
+	s.mu.Lock()
+	s.current = nil
+	s.mu.Unlock()
+	patience := time.NewTimer(closePatience)
+	defer patience.Stop()
+	if s.active != nil && !s.yielding {
+		s.active.stop()
+	}
+	if s.candidate != nil {
+		s.candidate.stop()
+	}
+	for _, p := range []*pump{s.active, s.candidate} {
+		if p == nil {
+			continue
+		}
+		select {
+		case <-p.done:
+		case <-patience.C:
+			return
+		}
+	}
+}

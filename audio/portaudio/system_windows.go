@@ -1,0 +1,27 @@
+package portaudio
+
+import (
+	"time"
+
+	pa "github.com/gordonklaus/portaudio"
+)
+
+// preferredHostType is the host API to prefer. PortAudio's own default, MME,
+// has by far the longest delay.
+const preferredHostType = pa.WASAPI
+
+// quiet does nothing: the host APIs of Windows print nothing.
+func quiet() {}
+
+// hasSound says whether PortAudio may be initialised.
+func hasSound() bool { return true }
+
+// devicesStamp would change when a sound card comes or goes, if that could be
+// known here without closing every stream.
+func devicesStamp() string { return "" }
+
+// bufferFor is the size of a device's buffer to ask for.
+func bufferFor(_ direction, latency time.Duration) time.Duration { return latency }
+
+// probe has nothing to try: PortAudio's own way to fail is good enough.
+func probe(direction, *pa.DeviceInfo) error { return nil }
