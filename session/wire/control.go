@@ -1,0 +1,92 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
+)
+
+//go:generate protoc --go_out=. --go_opt=paths=source_relative control.proto
+
+// Version is the version of the session's protocol that this package speaks,
+// and OldestVersion the lowest one that it understands.
+const (
+	Version       = 1
+	OldestVersion = 1
+)
+
+// Limits of what a control message may say, in bytes or elements.
+const (
+	MaxName         = 64
+	MaxReason       = 128
+	MaxCodecs       = 8
+	MaxCapabilities = 32
+	MaxAddresses    = 16
+	MaxAddress      = 128
+)
+
+// Errors of control messages. They are wrapped, so compare with errors.Is.
+var (
+	ErrControlFormat = errors.New("wire: malformed control message")
+	ErrControlLimit  = errors.New("wire: control message exceeds a limit")
+)
+
+// Marshal returns the wire form of a control message.
+func Marshal(m *Control) ([]byte, error) {
+	if err := check(m); err != nil {
+		return nil, err
+	}
+	b, err := proto.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("wire: encode control message: %w", err)
+	}
+	return b, nil
+}
+
+// Unmarshal parses a control message that may come from a hostile or a newer
+// peer: unknown fields are ignored, and a message of an unknown kind has a nil
+// Kind. The result doesn't alias b.
+func Unmarshal(b []byte) (*Control, error) {
+	m := new(Control)
+	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(b, m); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrControlFormat, err)
+	}
+	if err := check(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func check(m *Control) error {
+	if h := m.GetHello(); h != nil {
+		if len(h.GetName()) > MaxName || len(h.GetCodecs()) > MaxCodecs || len(h.GetCapabilities()) > MaxCapabilities || len(h.GetLanAddresses()) > MaxAddresses {
+			return fmt.Errorf("%w: hello", ErrControlLimit)
+		}
+		for _, a := range h.GetLanAddresses() {
+			if len(a) > MaxAddress {
+				return fmt.Errorf("%w: address of %d bytes", ErrControlLimit, len(a))
+			}
+		}
+	}
+	if len(m.GetBye().GetReason()) > MaxReason {
+		return fmt.Errorf("%w: reason of %d bytes", ErrControlLimit, len(m.GetBye().GetReason()))
+	}
+	return nil
+}
+
+// Clip shortens a text to at most limit bytes without cutting a character, and
+// makes it valid UTF-8.
+func Clip(text string, limit int) string {
+	if !utf8.ValidString(text) {
+		text = string([]rune(text))
+	}
+	if len(text) <= limit {
+		return text
+	}
+	for limit > 0 && !utf8.RuneStart(text[limit]) {
+		limit--
+	}
+	return text[:limit]
+}

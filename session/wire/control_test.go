@@ -1,0 +1,137 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+)
+
+var controlCases = []struct {
+	name string
+	m    *Control
+}{
+	{"hello", &Control{Kind: &Control_Hello{Hello: &Hello{
+		Version: 1, OldestVersion: 1, Codecs: []string{"opus"}, Name: "Ada",
+		State:        &State{Muted: new(true), Deafened: new(false), CaptureDelayUs: new(uint32(36400))},
+		LanAddresses: [][]byte{{4, 192, 168, 1, 2}}, Capabilities: []string{"copies"},
+	}}}},
+	{"state", &Control{Kind: &Control_State{State: &State{Muted: new(false)}}}},
+	{"report", &Control{Kind: &Control_Report{Report: &Report{
+		Expected: 25, NetworkLost: 2, Unrecovered: 1, BurstLengthX10: 15, JitterUs: 3100, BufferUs: 31000,
+	}}}},
+	{"bye", &Control{Kind: &Control_Bye{Bye: &Bye{Reason: "stopped"}}}},
+}
+
+func TestControlMatchesGoldenBytesBothWays(t *testing.T) {
+	for _, c := range controlCases {
+		t.Run(c.name, func(t *testing.T) {
+			want := golden(t, "control-"+c.name)
+			got, err := Marshal(c.m)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("Marshal = %x, %v; want %x", got, err, want)
+			}
+			m, err := Unmarshal(want)
+			if err != nil || !proto.Equal(m, c.m) {
+				t.Errorf("Unmarshal = %v, %v; want %v", m, err, c.m)
+			}
+		})
+	}
+}
+
+func TestControlCutNeverReadsAsWhole(t *testing.T) {
+	for _, c := range controlCases {
+		whole := golden(t, "control-"+c.name)
+		for n := range whole {
+			m, err := Unmarshal(whole[:n])
+			if err == nil && proto.Equal(m, c.m) {
+				t.Errorf("%s cut to %d bytes reads as the whole message", c.name, n)
+			}
+		}
+	}
+}
+
+// The recorded peer of another version sends fields and a kind that this
+// version doesn't know, and leaves out some that it does.
+func TestControlOfAnotherVersion(t *testing.T) {
+	m, err := Unmarshal(golden(t, "other-version-hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := m.GetHello()
+	if h.GetVersion() != 3 || h.GetOldestVersion() != 1 || h.GetName() != "Old Friend" || len(h.GetCodecs()) != 2 {
+		t.Errorf("hello = %v", h)
+	}
+	if h.GetState() != nil {
+		t.Errorf("state = %v, want none", h.GetState())
+	}
+	m, err = Unmarshal(golden(t, "other-version-kind"))
+	if err != nil || m.GetKind() != nil {
+		t.Errorf("unknown kind = %v, %v; want nil and no error", m.GetKind(), err)
+	}
+}
+
+func TestControlLimits(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("x", n) }
+	cases := map[string]*Control{
+		"name":         {Kind: &Control_Hello{Hello: &Hello{Name: long(MaxName + 1)}}},
+		"codecs":       {Kind: &Control_Hello{Hello: &Hello{Codecs: make([]string, MaxCodecs+1)}}},
+		"capabilities": {Kind: &Control_Hello{Hello: &Hello{Capabilities: make([]string, MaxCapabilities+1)}}},
+		"addresses":    {Kind: &Control_Hello{Hello: &Hello{LanAddresses: make([][]byte, MaxAddresses+1)}}},
+		"address":      {Kind: &Control_Hello{Hello: &Hello{LanAddresses: [][]byte{make([]byte, MaxAddress+1)}}}},
+		"reason":       {Kind: &Control_Bye{Bye: &Bye{Reason: long(MaxReason + 1)}}},
+	}
+	for name, m := range cases {
+		if _, err := Marshal(m); !errors.Is(err, ErrControlLimit) {
+			t.Errorf("%s too long: Marshal = %v, want ErrControlLimit", name, err)
+		}
+		b, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Unmarshal(b); !errors.Is(err, ErrControlLimit) {
+			t.Errorf("%s too long: Unmarshal = %v, want ErrControlLimit", name, err)
+		}
+	}
+	if _, err := Unmarshal([]byte{0xff, 0xff}); !errors.Is(err, ErrControlFormat) {
+		t.Errorf("garbage: %v, want ErrControlFormat", err)
+	}
+}
+
+func TestClip(t *testing.T) {
+	cases := []struct{ in, want string }{
+		{"", ""},
+		{"short", "short"},
+		{"exactly8", "exactly8"},
+		{"exactly8+", "exactly8"},
+		{"1234567é", "1234567"},
+		{"bad\xff", "bad\uFFFD"},
+	}
+	for _, c := range cases {
+		if got := Clip(c.in, 8); got != c.want {
+			t.Errorf("Clip(%q, 8) = %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
+func FuzzControl(f *testing.F) {
+	for _, c := range controlCases {
+		f.Add(golden(f, "control-"+c.name))
+	}
+	f.Add(golden(f, "other-version-hello"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := Unmarshal(b)
+		if err != nil {
+			return
+		}
+		again, err := Marshal(m)
+		if err != nil {
+			t.Fatalf("what was read can't be written: %v", err)
+		}
+		if m2, err := Unmarshal(again); err != nil || !proto.Equal(m, m2) {
+			t.Fatalf("%v written and read again: %v, %v", m, m2, err)
+		}
+	})
+}
