@@ -1,0 +1,209 @@
+package session
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/p2p/link"
+)
+
+// captureState is what runCapture has in hand. Only the fields that say so are
+// for others.
+type captureState struct {
+	pace   pacer
+	gate   gate
+	talker *talker
+	meter  audio.Meter
+	mic    audio.Block
+	mix    audio.Block
+	ended  bool
+	wire   [link.MaxMessage]byte
+
+	device   atomic.Int64  // steady delay of the microphone, in nanoseconds; for others
+	level    atomicLevel   // RMS of the microphone; for Stats
+	speaking atomic.Bool   // a talk spurt is under way; for Stats
+	spoken   atomic.Uint64 // packets of our own voice; for Stats
+	errs     atomic.Uint64 // reads that failed; for Stats
+	skipped  atomic.Uint64 // blocks lost because this process was too late; for Stats
+}
+
+func (cs *captureState) init(c *conversation, t *talker) {
+	cs.talker = t
+	cs.gate = newGate(c.cfg.Mode, c.cfg.VoiceThreshold)
+	cs.level.store(audio.FloorDBFS)
+}
+
+// runCapture reads the microphone, a block at a time, and hands what is to be
+// said to the listeners. The talker's clock runs on whatever happens: through
+// silence, mute and a device that is lost. It ends when done is closed.
+func (c *conversation) runCapture() {
+	cs := &c.capture
+	defer cs.pace.stop()
+	// A file's first block has been spoken when its 10 ms are over.
+	start := time.Now()
+	cs.pace.begin(start.Add(audio.BlockDuration))
+	for {
+		skipped, ok := c.readMicrophone()
+		if !ok {
+			return
+		}
+		if skipped > 0 {
+			cs.skipped.Add(uint64(skipped))
+			cs.talker.skip(skipped)
+		}
+		// Source and processors are the application's: what they give may be
+		// anything.
+		audio.Repair(cs.mic[:])
+		c.mix.take(&cs.mix)
+		c.cfg.Chain.Process(&cs.mic, &cs.mix)
+		audio.Repair(cs.mic[:])
+		c.speak(&cs.mic)
+	}
+}
+
+// readMicrophone fills the microphone's block at the pace of the device, or of
+// the clock if there is none. skipped is how many blocks were lost before it.
+func (c *conversation) readMicrophone() (skipped int, ok bool) {
+	cs := &c.capture
+	live := c.mic.open && !cs.ended
+	if live && c.mic.device != nil {
+		return 0, c.readDevice()
+	}
+	skipped, ok = cs.pace.wait(c.done)
+	if !ok {
+		return 0, false
+	}
+	if !live {
+		cs.mic = audio.Block{}
+		return skipped, true
+	}
+	c.mic.began(cs.pace.next.Add(-2 * audio.BlockDuration))
+	// A file plays on while we were suspended.
+	catchUp(c.done, skipped, func() error { return c.mic.value.ReadBlock(&cs.mic) })
+	c.readFailed(c.mic.value.ReadBlock(&cs.mic))
+	return skipped, true
+}
+
+func (c *conversation) readDevice() bool {
+	cs := &c.capture
+	select {
+	case <-c.done:
+		return false
+	default:
+	}
+	err := c.mic.value.ReadBlock(&cs.mic)
+	now := time.Now()
+	if !c.readFailed(err) {
+		c.mic.began(now.Add(-audio.BlockDuration - c.mic.latency()))
+		cs.pace.begin(now.Add(audio.BlockDuration))
+		return true
+	}
+	// A device that fails at once must not make us spin.
+	_, ok := cs.pace.wait(c.done)
+	return ok
+}
+
+// readFailed deals with what ReadBlock returned; a block that couldn't be read
+// is silence.
+func (c *conversation) readFailed(err error) bool {
+	cs := &c.capture
+	if err == nil {
+		if c.mic.setReason("") {
+			c.emit(DeviceChanged{Device: Microphone, Working: true})
+		}
+		return false
+	}
+	cs.mic = audio.Block{}
+	if errors.Is(err, io.EOF) {
+		cs.ended = true
+		c.mic.setReason("the source has ended")
+		c.emit(SourceEnded{})
+		return true
+	}
+	cs.errs.Add(1)
+	if c.isDone() {
+		return true
+	}
+	if c.mic.setReason(err.Error()) {
+		c.log.Warn("microphone failed", "error", err)
+		c.emit(DeviceChanged{Device: Microphone, Reason: err.Error()})
+	}
+	return true
+}
+
+func (c *conversation) isDone() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// speak takes one block of what was recorded through gate and encoder to the
+// listeners.
+func (c *conversation) speak(mic *audio.Block) {
+	cs := &c.capture
+	cs.meter.Push(mic[:])
+	cs.level.store(cs.meter.Level().RMS)
+	open := cs.gate.push(mic, gateInput{
+		Level:   audio.Measure(mic[:]).RMS,
+		Muted:   c.s.Muted() || !c.mic.open || cs.ended,
+		Talking: c.s.Talking(),
+	})
+	said, err := cs.talker.push(mic, open)
+	if err != nil {
+		cs.errs.Add(1)
+		return
+	}
+	cs.speaking.Store(cs.talker.inSpurt)
+	if said != nil {
+		cs.spoken.Add(1)
+		c.send(said)
+	}
+}
+
+// captureDelay is the time from a sound at the microphone to the packet that
+// carries it: device, pre-roll, frame and codec.
+func (c *conversation) captureDelay() time.Duration {
+	return time.Duration(c.capture.device.Load()) + c.capture.gate.delay() + c.cfg.Encoding.FrameDuration + c.cfg.Codec.Delay(c.cfg.Encoding)
+}
+
+// mixLine carries what was played to the capture chain, block by block. It
+// holds mixDepth blocks: when the speaker's clock runs ahead the oldest are
+// dropped, when it is behind the chain sees silence.
+type mixLine struct {
+	mu    sync.Mutex // guards what follows
+	ring  [mixDepth]audio.Block
+	first int
+	used  int
+}
+
+const mixDepth = 4
+
+func (m *mixLine) put(b *audio.Block) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.used == mixDepth {
+		m.first = (m.first + 1) % mixDepth
+		m.used--
+	}
+	m.ring[(m.first+m.used)%mixDepth] = *b
+	m.used++
+}
+
+func (m *mixLine) take(b *audio.Block) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.used == 0 {
+		*b = audio.Block{}
+		return
+	}
+	*b = m.ring[m.first]
+	m.first = (m.first + 1) % mixDepth
+	m.used--
+}

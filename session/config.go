@@ -1,0 +1,92 @@
+package session
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/jitter"
+	"github.com/parley-voice/parley/codec"
+	"github.com/parley-voice/parley/p2p/link"
+)
+
+// Mode says when this side talks.
+type Mode uint8
+
+// The modes. In each of them nothing is sent while muted.
+const (
+	Open            Mode = iota // always; silence is not sent
+	VoiceActivation             // while the microphone is louder than Config.VoiceThreshold
+	PushToTalk                  // between SetTalking(true) and SetTalking(false)
+)
+
+// String returns the mode as flags and logs name it.
+func (m Mode) String() string {
+	switch m {
+	case VoiceActivation:
+		return "voice"
+	case PushToTalk:
+		return "ptt"
+	case Open:
+	}
+	return "open"
+}
+
+// Config describes a session. Transport and Codec are required; the zero value
+// of everything else is a good default.
+type Config struct {
+	Transport link.Transport // carries voice and control; the session opens and closes it
+	Codec     codec.Codec    // makes the encoder and a decoder per peer
+	Encoding  codec.Config   // how to encode what is said here
+
+	// OpenSource opens what is said, at Start; Stop closes it. An error makes
+	// this side a listener only, which an event says; so does nil, be it the
+	// function or the source, but that is no event.
+	OpenSource func() (audio.Source, error)
+
+	// OpenSink opens where it is heard, at Start; Stop closes it. An error or
+	// nil makes this side a talker only, in the same way; taps work all the
+	// same.
+	OpenSink func() (audio.Sink, error)
+
+	Chain          audio.Chain // applied to the microphone, in order, beside the mix that is played
+	Mode           Mode        // when this side talks; Open by default
+	VoiceThreshold float64     // dBFS (RMS of 10 ms) from which VoiceActivation opens; 0 means -45
+	Name           string      // what others may call this peer, at most 64 bytes of UTF-8; empty by default
+	Jitter         jitter.Config
+	NoCopies       bool         // never send copies of earlier packets, whatever listeners lose
+	Logger         *slog.Logger // nil means silence
+}
+
+const defaultVoiceThreshold = -45
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Transport == nil || c.Codec == nil {
+		return c, fmt.Errorf("%w: Transport and Codec are required", ErrConfig)
+	}
+	if c.Encoding.FrameDuration == 0 {
+		c.Encoding.FrameDuration = 20 * time.Millisecond
+	}
+	if c.Encoding.FrameDuration%audio.BlockDuration != 0 || c.Encoding.FrameDuration < 0 {
+		return c, fmt.Errorf("%w: frame duration %v is no multiple of 10 ms", ErrConfig, c.Encoding.FrameDuration)
+	}
+	if c.Mode > PushToTalk {
+		return c, fmt.Errorf("%w: unknown mode %d", ErrConfig, c.Mode)
+	}
+	if c.VoiceThreshold == 0 {
+		c.VoiceThreshold = defaultVoiceThreshold
+	}
+	if c.VoiceThreshold > 0 {
+		return c, fmt.Errorf("%w: voice threshold %g dBFS is above 0", ErrConfig, c.VoiceThreshold)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	// A wrong Encoding is the application's mistake: say so at New, not at
+	// the first word.
+	if _, err := c.Codec.NewEncoder(c.Encoding); err != nil {
+		return c, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return c, nil
+}

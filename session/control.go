@@ -1,0 +1,226 @@
+package session
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-voice/parley/identity"
+	"github.com/parley-voice/parley/session/wire"
+)
+
+const (
+	controlTick    = 100 * time.Millisecond // how often devices are looked at
+	reportInterval = 500 * time.Millisecond // between two receiver reports to one peer
+)
+
+// controlState counts what peers said that makes no sense. For Stats.
+type controlState struct {
+	malformed atomic.Uint64
+}
+
+// runControl sends hellos, states and reports, and watches the devices. It
+// ends when done is closed.
+func (c *conversation) runControl() {
+	tick := time.NewTicker(controlTick)
+	defer tick.Stop()
+	watch := deviceWatch{}
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-c.wake:
+		case <-tick.C:
+			watch.look(c)
+		}
+		now := time.Now()
+		for _, p := range c.roster.list() {
+			c.sendHello(p)
+			c.sendState(p)
+			c.sendReport(p, now)
+		}
+	}
+}
+
+// sendHello sends our hello if it is due. Ours comes before anything else of
+// an epoch; what the link doesn't take now is sent at the next tick.
+func (c *conversation) sendHello(p *peer) {
+	p.mu.Lock()
+	due, epoch := p.greeting.helloDue, p.path.Epoch
+	p.mu.Unlock()
+	if !due {
+		return
+	}
+	hello := &wire.Control{Kind: &wire.Control_Hello{Hello: &wire.Hello{
+		Version:       wire.Version,
+		OldestVersion: wire.OldestVersion,
+		Codecs:        []string{c.cfg.Codec.Name()},
+		Name:          wire.Clip(c.cfg.Name, wire.MaxName),
+		State:         c.ownState(),
+	}}}
+	if !c.sendControl(p, hello) {
+		return
+	}
+	p.mu.Lock()
+	var events []Event
+	if p.path.Epoch == epoch {
+		p.greeting.helloDue = false
+		p.greeting.sent = true
+		events = p.updateLocked()
+	}
+	p.mu.Unlock()
+	c.emitAll(events)
+}
+
+func (c *conversation) ownState() *wire.State {
+	muted, deafened := c.s.Muted(), c.s.Deafened()
+	delay := uint32(c.captureDelay() / time.Microsecond)
+	return &wire.State{Muted: &muted, Deafened: &deafened, CaptureDelayUs: &delay}
+}
+
+// announceState has every peer told what changed here.
+func (c *conversation) announceState() {
+	for _, p := range c.roster.list() {
+		p.mu.Lock()
+		p.greeting.stateDue = true
+		p.mu.Unlock()
+	}
+	c.wakeControl()
+}
+
+func (c *conversation) sendState(p *peer) {
+	p.mu.Lock()
+	due := p.greeting.stateDue && p.greeting.sent
+	if due {
+		p.greeting.stateDue = false
+	}
+	p.mu.Unlock()
+	if due && !c.sendControl(p, &wire.Control{Kind: &wire.Control_State{State: c.ownState()}}) {
+		p.mu.Lock()
+		p.greeting.stateDue = true
+		p.mu.Unlock()
+	}
+}
+
+// sayBye takes leave of everybody; the transport's Close delivers it.
+func (c *conversation) sayBye() {
+	for _, p := range c.roster.list() {
+		c.sendBye(p, "stopped")
+	}
+}
+
+func (c *conversation) sendBye(p *peer, reason string) {
+	p.mu.Lock()
+	greeted := p.greeting.sent
+	p.mu.Unlock()
+	if greeted {
+		c.sendControl(p, &wire.Control{Kind: &wire.Control_Bye{Bye: &wire.Bye{Reason: reason}}})
+	}
+}
+
+func (c *conversation) sendControl(p *peer, m *wire.Control) bool {
+	b, err := wire.Marshal(m)
+	if err == nil {
+		err = c.transport.SendControl(p.id, b)
+	}
+	if err != nil {
+		c.log.Debug("control message not sent", "peer", p.id, "error", err)
+	}
+	return err == nil
+}
+
+// Control takes a control message. It is part of the link.Handler.
+func (c *conversation) Control(id identity.PeerID, b []byte) {
+	p := c.roster.get(id)
+	if p == nil {
+		return
+	}
+	m, err := wire.Unmarshal(b)
+	if err != nil {
+		c.control.malformed.Add(1)
+		c.log.Debug("malformed control message", "peer", id, "error", err)
+		return
+	}
+	switch kind := m.GetKind().(type) {
+	case *wire.Control_Hello:
+		c.heardHello(p, kind.Hello)
+	case *wire.Control_State:
+		c.heardState(p, kind.State)
+	case *wire.Control_Report:
+		c.heardReport(p, kind.Report)
+	case *wire.Control_Bye:
+		c.heardBye(p, kind.Bye)
+	}
+}
+
+func (c *conversation) heardHello(p *peer, h *wire.Hello) {
+	p.mu.Lock()
+	g := &p.greeting
+	g.received = true
+	before := g.incompatible
+	g.incompatible = incompatibility(h, c.cfg.Codec.Name())
+	p.remote.name = h.GetName()
+	p.applyStateLocked(h.GetState())
+	events := p.updateLocked()
+	if g.incompatible != "" && g.incompatible != before {
+		events = append(events, PeerIncompatible{Peer: p.id, Reason: g.incompatible})
+	}
+	p.mu.Unlock()
+	c.emitAll(events)
+}
+
+// incompatibility says why a peer with this hello can't be talked to; empty if
+// it can.
+func incompatibility(h *wire.Hello, codec string) string {
+	switch {
+	case h.GetOldestVersion() > wire.Version:
+		return fmt.Sprintf("it speaks version %d of the protocol or later, we %d: this side must be updated", h.GetOldestVersion(), wire.Version)
+	case h.GetVersion() < wire.OldestVersion:
+		return fmt.Sprintf("it speaks version %d of the protocol, we %d or later: the other side must be updated", h.GetVersion(), wire.OldestVersion)
+	case !slices.Contains(h.GetCodecs(), codec):
+		return fmt.Sprintf("it doesn't understand our codec %q", codec)
+	}
+	return ""
+}
+
+func (c *conversation) heardState(p *peer, s *wire.State) {
+	p.mu.Lock()
+	p.applyStateLocked(s)
+	events := p.updateLocked()
+	p.mu.Unlock()
+	c.emitAll(events)
+}
+
+func (p *peer) applyStateLocked(s *wire.State) {
+	if s == nil {
+		return
+	}
+	if s.Muted != nil {
+		p.remote.muted = s.GetMuted()
+	}
+	if s.Deafened != nil {
+		p.remote.deafened = s.GetDeafened()
+	}
+	if s.CaptureDelayUs != nil {
+		p.remote.captureDelay = min(time.Duration(s.GetCaptureDelayUs())*time.Microsecond, 10*time.Second)
+	}
+}
+
+func (c *conversation) heardBye(p *peer, b *wire.Bye) {
+	p.mu.Lock()
+	first := p.gone == ""
+	p.gone = b.GetReason()
+	if p.gone == "" {
+		p.gone = "left"
+	}
+	reason := p.gone
+	p.greeting = greeting{}
+	p.listener.ready.Store(false)
+	p.hearing.understood.Store(false)
+	p.hearing.announced.Store(false)
+	p.mu.Unlock()
+	if first {
+		c.emit(PeerGone{Peer: p.id, Reason: reason})
+	}
+}

@@ -1,0 +1,159 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/identity"
+	"github.com/parley-voice/parley/p2p/link"
+)
+
+// stopPatience is how long a stopping session waits for sources, sinks and
+// taps that should return within 100 ms.
+const stopPatience = 400 * time.Millisecond
+
+// conversation is what lives between Start and Stop.
+type conversation struct {
+	s         *Session
+	cfg       Config
+	log       *slog.Logger
+	transport link.Transport
+	roster    roster
+	started   time.Time
+
+	mic     endpoint[audio.Source]
+	speaker endpoint[audio.Sink]
+	mix     mixLine // what was played, on its way to the capture chain
+	capture captureState
+	heard   audio.Block // runPlayback's: what one peer says now
+
+	wake    chan struct{} // there is work for runControl
+	done    chan struct{} // closed when the conversation ends
+	loops   sync.WaitGroup
+	control controlState
+}
+
+// openConversation opens source, sink and transport and starts the three
+// goroutines.
+func openConversation(ctx context.Context, s *Session) (*conversation, error) {
+	c := &conversation{
+		s:         s,
+		cfg:       s.cfg,
+		log:       s.log,
+		transport: s.cfg.Transport,
+		started:   time.Now(),
+		wake:      make(chan struct{}, 1),
+		done:      make(chan struct{}),
+	}
+	talker, err := newTalker(c.cfg.Codec, c.cfg.Encoding)
+	if err != nil {
+		return nil, err
+	}
+	c.capture.init(c, talker)
+	if err := c.openEndpoints(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.transport.Open(c); err != nil {
+		c.mic.close()
+		c.speaker.close()
+		return nil, fmt.Errorf("session: open transport: %w", err)
+	}
+	c.loops.Go(c.runCapture)
+	c.loops.Go(c.runPlayback)
+	c.loops.Go(c.runControl)
+	return c, nil
+}
+
+func (c *conversation) openEndpoints(ctx context.Context) error {
+	mic := openLater(c.cfg.OpenSource)
+	speaker := openLater(c.cfg.OpenSink)
+	errMic := c.mic.take(ctx, mic, "no microphone configured")
+	errSpeaker := c.speaker.take(ctx, speaker, "no speaker configured")
+	if err := ctx.Err(); err != nil {
+		c.mic.close()
+		c.speaker.close()
+		return fmt.Errorf("session: start: %w", err)
+	}
+	if errMic != nil {
+		c.emit(DeviceChanged{Device: Microphone, Reason: errMic.Error()})
+	}
+	if errSpeaker != nil {
+		c.emit(DeviceChanged{Device: Speaker, Reason: errSpeaker.Error()})
+	}
+	return nil
+}
+
+// close takes leave and waits until nothing is left. Peers, source and sink
+// go at the same time.
+func (c *conversation) close() error {
+	c.sayBye()
+	close(c.done)
+	var closing sync.WaitGroup
+	for _, f := range []func(){c.mic.close, c.speaker.close, c.loops.Wait} {
+		closing.Go(f)
+	}
+	err := c.transport.Close()
+	if err != nil {
+		err = fmt.Errorf("session: close transport: %w", err)
+	}
+	gone := make(chan struct{})
+	go func() { // ends with the endpoints, at the latest when the application's code returns
+		closing.Wait()
+		close(gone)
+	}()
+	patience := time.NewTimer(stopPatience)
+	defer patience.Stop()
+	select {
+	case <-gone:
+	case <-patience.C:
+		return ErrStuck
+	}
+	return err
+}
+
+func (c *conversation) join(id identity.PeerID, set *peerSettings) error {
+	p, err := newPeer(c, id, set)
+	if err != nil {
+		return wrapPeer(err, "join", id)
+	}
+	// First on the list: the transport may deliver before Join returns.
+	c.roster.add(p)
+	if err := c.transport.Join(id); err != nil {
+		c.roster.remove(p)
+		return wrapPeer(err, "join", id)
+	}
+	c.log.Info("peer joined", "peer", id)
+	return nil
+}
+
+func (c *conversation) leave(id identity.PeerID) error {
+	p := c.roster.get(id)
+	if p == nil {
+		return nil
+	}
+	c.sendBye(p, "")
+	err := c.transport.Leave(id)
+	c.roster.remove(p)
+	c.log.Info("peer left", "peer", id)
+	return wrapPeer(err, "leave", id)
+}
+
+func (c *conversation) emit(e Event) { c.s.events.emit(e) }
+
+func (c *conversation) emitAll(events []Event) {
+	for _, e := range events {
+		c.emit(e)
+	}
+}
+
+// wakeControl tells runControl that there is work. It never blocks.
+func (c *conversation) wakeControl() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,27 @@
+// Package session is a conversation: who is here, what is said to whom, and
+// what is heard.
+//
+// A [Session] is told by the application who takes part, with Start,
+// PeerJoined, PeerLeft and Stop, and does the rest: it records, encodes and
+// sends, and for every peer it buffers, decodes and mixes what arrives. It
+// knows no network, no codec and no device: these come as a [link.Transport], a
+// [codec.Codec], an [audio.Source] and an [audio.Sink].
+//
+// # A frame's journey
+//
+// The files are in the order in which a frame meets them. capture.go reads
+// the microphone; gate.go decides whether we talk; voice.go encodes, numbers
+// and remembers; send.go gives each listener its packet; the link carries it;
+// receive.go parses it into the talker's jitter buffer; player.go decodes,
+// conceals and stretches; playback.go mixes all talkers for the speaker.
+// Beside them control.go exchanges hellos, states and reports, and roster.go
+// keeps the list of peers.
+//
+// # Goroutines
+//
+// While started a session runs three goroutines: capture, playback and
+// control. They end before Stop returns. The application's calls are put in
+// order by one mutex and may come from any goroutine; events, taps and the
+// transport's handler are never called with a lock held that such a call
+// needs.
+package session

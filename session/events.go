@@ -1,0 +1,155 @@
+package session
+
+import (
+	"sync"
+
+	"github.com/parley-voice/parley/identity"
+	"github.com/parley-voice/parley/p2p/link"
+)
+
+// EventBuffer is how many events wait for a slow reader.
+const EventBuffer = 256
+
+// Event is something that an application may want to show. The types in this
+// file that have a Session or Peer in their doc comment are all there are.
+type Event interface{ event() }
+
+type (
+	// PeerReachable says that a joined peer can be talked to: both sides
+	// greeted each other. It is sent again after each PeerUnreachable.
+	PeerReachable struct {
+		Peer identity.PeerID
+		Name string // as the peer calls itself; may be empty, is not verified
+		Path link.Path
+	}
+
+	// PeerUnreachable says that a joined peer cannot be talked to now. It
+	// stays in the session until the application calls PeerLeft.
+	PeerUnreachable struct {
+		Peer   identity.PeerID
+		Reason string
+	}
+
+	// PeerGone says that a joined peer took leave: it stopped its session, or
+	// its application took us off its list. It stays in this session until
+	// the application calls PeerLeft, and is greeted anew if it returns.
+	PeerGone struct {
+		Peer   identity.PeerID
+		Reason string
+	}
+
+	// PeerIncompatible says that a joined peer speaks no version or codec
+	// that we speak.
+	PeerIncompatible struct {
+		Peer   identity.PeerID
+		Reason string
+	}
+
+	// PathChanged says that the way to a reachable peer is another now.
+	PathChanged struct {
+		Peer     identity.PeerID
+		From, To link.Path
+	}
+
+	// PeerState says that a peer muted or deafened itself, or the reverse. A
+	// peer that comes is taken to be neither; if it is, or if it comes back
+	// otherwise than it went, this follows PeerReachable.
+	PeerState struct {
+		Peer            identity.PeerID
+		Muted, Deafened bool
+	}
+
+	// Speaking says that a peer began or ceased to be heard. A beginning comes
+	// after PeerReachable; the end may come after PeerUnreachable or PeerGone,
+	// and doesn't come for a peer that the application took away.
+	Speaking struct {
+		Peer   identity.PeerID
+		Active bool
+	}
+
+	// Knocked says that a peer that has not joined wants to talk, be it one
+	// that was just taken off the list here and not there. PeerJoined within a
+	// few seconds lets it in without another knock.
+	Knocked struct {
+		Peer identity.PeerID
+	}
+
+	// DeviceChanged says that the microphone or the speaker failed or works
+	// again. While it fails the session goes on without it.
+	DeviceChanged struct {
+		Device  Device
+		Working bool
+		Reason  string // why it doesn't work; empty if it does
+	}
+
+	// SourceEnded says that the source, a file for example, has no more to
+	// give. The session goes on listening.
+	SourceEnded struct{}
+)
+
+// Device names an end of the audio path in events.
+type Device string
+
+// The two devices of a session.
+const (
+	Microphone Device = "microphone"
+	Speaker    Device = "speaker"
+)
+
+func (PeerReachable) event()    {}
+func (PeerUnreachable) event()  {}
+func (PeerGone) event()         {}
+func (PeerIncompatible) event() {}
+func (PathChanged) event()      {}
+func (PeerState) event()        {}
+func (Speaking) event()         {}
+func (Knocked) event()          {}
+func (DeviceChanged) event()    {}
+func (SourceEnded) event()      {}
+
+// eventQueue hands events over in order. When nobody reads, the oldest go.
+type eventQueue struct {
+	ch chan Event
+
+	mu      sync.Mutex // guards closed and dropped, and makes emit one step
+	closed  bool
+	dropped uint64
+}
+
+func newEventQueue() *eventQueue { return &eventQueue{ch: make(chan Event, EventBuffer)} }
+
+// emit never blocks.
+func (q *eventQueue) emit(e Event) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
+	for {
+		select {
+		case q.ch <- e:
+			return
+		default:
+		}
+		select {
+		case <-q.ch:
+			q.dropped++
+		default:
+		}
+	}
+}
+
+func (q *eventQueue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		q.closed = true
+		close(q.ch)
+	}
+}
+
+func (q *eventQueue) droppedCount() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.dropped
+}

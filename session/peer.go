@@ -1,0 +1,98 @@
+package session
+
+import (
+	"sync"
+	"time"
+
+	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/identity"
+	"github.com/parley-voice/parley/p2p/link"
+)
+
+// peer is one other participant, from PeerJoined to PeerLeft.
+type peer struct {
+	id       identity.PeerID
+	joined   time.Time
+	settings *peerSettings
+	listener listener    // as one who hears us
+	input    audio.Input // its place in the mix
+	player   *player     // as one whom we hear; has a lock of its own
+	hearing  hearing     // runPlayback's
+
+	mu       sync.Mutex // guards what follows
+	path     link.Path
+	greeting greeting
+	remote   remoteState
+	report   reportState
+	gone     string    // why it took leave; empty if it didn't
+	told     PeerState // what the application was last told of it
+}
+
+// greeting is how far the two hellos of the present epoch have come.
+type greeting struct {
+	helloDue     bool // ours is to be sent
+	stateDue     bool // our state changed after it
+	sent         bool
+	received     bool
+	incompatible string // why we can't talk; empty if we can
+	announced    bool   // PeerReachable was sent, and no PeerUnreachable since
+}
+
+// remoteState is what the peer says of itself.
+type remoteState struct {
+	name         string
+	muted        bool
+	deafened     bool
+	captureDelay time.Duration
+}
+
+func newPeer(c *conversation, id identity.PeerID, set *peerSettings) (*peer, error) {
+	pl, err := newPlayer(c.cfg.Codec, c.cfg.Jitter)
+	if err != nil {
+		return nil, err
+	}
+	return &peer{
+		id:       id,
+		joined:   time.Now(),
+		settings: set,
+		player:   pl,
+		path:     link.Path{Reason: "not connected"},
+		told:     PeerState{Peer: id},
+	}, nil
+}
+
+// readyLocked decides whether voice is sent to the peer.
+func (p *peer) readyLocked() bool {
+	g := &p.greeting
+	return g.sent && g.received && g.incompatible == "" && !p.remote.deafened && p.path.Kind != link.None
+}
+
+// updateLocked sets what follows from greeting, path and state, and returns
+// the events to send, if any, once the lock is gone.
+func (p *peer) updateLocked() (events []Event) {
+	g := &p.greeting
+	p.listener.ready.Store(p.readyLocked())
+	up := g.sent && g.received && g.incompatible == "" && p.path.Kind != link.None
+	switch {
+	case up && !g.announced:
+		g.announced = true
+		p.gone = ""
+		events = append(events, PeerReachable{Peer: p.id, Name: p.remote.name, Path: p.path})
+	case !up && g.announced:
+		g.announced = false
+		if p.path.Kind == link.None {
+			events = append(events, PeerUnreachable{Peer: p.id, Reason: p.path.Reason})
+		}
+	}
+	now := PeerState{Peer: p.id, Muted: p.remote.muted, Deafened: p.remote.deafened}
+	if g.announced && now != p.told {
+		p.told = now
+		events = append(events, now)
+	}
+	p.hearing.understood.Store(g.received && g.incompatible == "")
+	if g.received {
+		p.hearing.ungreeted.Store(0)
+	}
+	p.hearing.announced.Store(g.announced)
+	return events
+}

@@ -1,0 +1,141 @@
+package session
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-voice/parley/audio"
+)
+
+// runPlayback asks every player for a block, mixes them, and gives the result
+// to the speaker, at the pace of the device or of the clock if there is none.
+// It ends when done is closed.
+func (c *conversation) runPlayback() {
+	var (
+		pace  pacer
+		mixer audio.Mixer
+		mono  audio.Block
+		out   audio.StereoBlock
+	)
+	defer pace.stop()
+	pace.begin(time.Now())
+	paced := c.speaker.open && c.speaker.device != nil
+	for !c.isDone() {
+		if !paced {
+			skipped, ok := pace.wait(c.done)
+			if !ok {
+				return
+			}
+			c.fillGap(skipped)
+		}
+		c.mixPeers(&mixer, time.Now())
+		mixer.Mix(&out)
+		if c.s.Deafened() {
+			out = audio.StereoBlock{}
+		}
+		audio.Downmix(&mono, &out)
+		c.mix.put(&mono)
+		// Without a device a block is heard at its tick, however late this
+		// goroutine is.
+		at := pace.next.Add(-audio.BlockDuration)
+		if paced {
+			at = time.Now().Add(c.speaker.latency())
+		}
+		failed := c.writeSpeaker(&out, at)
+		if paced && failed {
+			// A device that fails at once must not make us spin.
+			if _, ok := pace.wait(c.done); !ok {
+				return
+			}
+		} else if paced {
+			pace.begin(time.Now().Add(audio.BlockDuration))
+		}
+	}
+}
+
+// mixPeers adds a block of every peer to the mix.
+func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
+	block := &c.heard
+	for _, p := range c.roster.list() {
+		active := p.player.read(block, now)
+		if p.hearing.push(block, active) {
+			c.emit(Speaking{Peer: p.id, Active: active})
+		}
+		gain, taps := p.settings.now()
+		for _, tap := range taps {
+			(*tap)(block)
+		}
+		p.input.SetGain(gain)
+		if active {
+			mixer.Add(&p.input, block)
+		}
+	}
+}
+
+// writeSpeaker gives the speaker a block that is heard at a time, and reports
+// whether it failed.
+func (c *conversation) writeSpeaker(out *audio.StereoBlock, at time.Time) bool {
+	if !c.speaker.open {
+		return false
+	}
+	c.speaker.began(at)
+	err := c.speaker.value.WriteBlock(out)
+	switch {
+	case err == nil:
+		if c.speaker.setReason("") {
+			c.emit(DeviceChanged{Device: Speaker, Working: true})
+		}
+	case !c.isDone() && c.speaker.setReason(err.Error()):
+		c.log.Warn("speaker failed", "error", err)
+		c.emit(DeviceChanged{Device: Speaker, Reason: err.Error()})
+	}
+	return err != nil
+}
+
+// fillGap writes silence for the time in which this process was suspended, so
+// that a file stays continuous.
+func (c *conversation) fillGap(blocks int) {
+	if !c.speaker.open {
+		return
+	}
+	var silence audio.StereoBlock
+	catchUp(c.done, blocks, func() error { return c.speaker.value.WriteBlock(&silence) })
+}
+
+// hearing follows whether a peer speaks, for events and statistics.
+type hearing struct {
+	active bool
+	silent int // blocks since it was last active
+	meter  audio.Meter
+
+	understood atomic.Bool  // it greeted, in a version and codec that are ours
+	ungreeted  atomic.Int64 // until when its voice is taken without that: a time.Duration since the conversation began
+	announced  atomic.Bool  // the application knows that it is reachable: before that it doesn't begin to speak
+
+	speaking atomic.Bool // active, for others
+	level    atomicLevel // RMS in dBFS, for others
+}
+
+// speakingHold is how long a pause may be before a peer counts as silent.
+const speakingHold = 20 // blocks, 200 ms
+
+// push takes what was heard of the peer and reports whether it has begun or
+// ceased to speak.
+func (h *hearing) push(b *audio.Block, active bool) bool {
+	h.meter.Push(b[:])
+	h.level.store(h.meter.Level().RMS)
+	if active && (h.active || h.announced.Load()) {
+		h.silent = 0
+		began := !h.active
+		h.active = true
+		h.speaking.Store(true)
+		return began
+	}
+	h.silent++
+	if h.active && h.silent > speakingHold {
+		h.active = false
+		h.speaking.Store(false)
+		return true
+	}
+	return false
+}

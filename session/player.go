@@ -1,0 +1,278 @@
+package session
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/jitter"
+	"github.com/parley-voice/parley/audio/stretch"
+	"github.com/parley-voice/parley/codec"
+	"github.com/parley-voice/parley/session/wire"
+)
+
+// The PCM queue of a player.
+const (
+	queueSamples = 3 * codec.MaxPacketSamples // room for what one block may need at worst
+	edgeSamples  = audio.SampleRate / 200     // 5 ms: fades and joins
+	fadeAfter    = 2 * audio.BlockSamples     // concealed samples after which a guess becomes quieter
+	fadeLength   = 8 * audio.BlockSamples     // and for how long, until it is silent
+)
+
+// player is a peer as one whom we hear: from packets to blocks of PCM. The
+// jitter buffer alone decides what is late or lost; the player decodes, joins
+// and stretches. Its methods are safe for concurrent use: the transport calls
+// receive, runPlayback calls read.
+type player struct {
+	codec codec.Codec
+
+	mu        sync.Mutex // guards what follows
+	buffer    *jitter.Buffer
+	dec       codec.Decoder
+	unwrap    counters
+	malformed uint64
+	failed    uint64 // packets that the decoder refused
+	bytes     uint64
+
+	pcm     [queueSamples]float32 // decoded and not yet played
+	queued  int
+	scratch [codec.MaxPacketSamples]float32
+	active  bool // the last block held audio
+	ending  bool // what was queued has been faded out, so what follows must be faded in
+}
+
+// counters are the far end's, restored to their full width.
+type counters struct {
+	known     bool
+	seq       int64
+	timestamp int64 // ticks
+	spurt     int64
+}
+
+func newPlayer(c codec.Codec, cfg jitter.Config) (*player, error) {
+	dec, err := c.NewDecoder()
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	return &player{codec: c, buffer: jitter.New(cfg), dec: dec, ending: true}, nil
+}
+
+// reset forgets what was under way: the far end or the path is another. What
+// is queued is played out with a soft end by the next read.
+func (p *player) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.buffer.Reset()
+	p.unwrap = counters{}
+	if dec, err := p.codec.NewDecoder(); err == nil {
+		p.dec = dec
+	}
+}
+
+// moved says that packets come another way from now on: what is held stays, what
+// was learnt of the delay doesn't.
+func (p *player) moved() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.buffer.PathChanged()
+}
+
+// receive parses a packet and puts what it holds into the jitter buffer.
+func (p *player) receive(b []byte, at time.Time) {
+	var v wire.Voice
+	err := v.Parse(b)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bytes += uint64(len(b))
+	if err != nil {
+		p.malformed++
+		return
+	}
+	main, ok := p.restore(&v)
+	if !ok {
+		p.malformed++
+		return
+	}
+	if p.buffer.Push(main, at) != jitter.Rejected {
+		p.unwrap.advance(main)
+	}
+	for _, c := range v.Copies[:v.NumCopies] {
+		earlier, ok := p.restoreCopy(main, c)
+		if !ok {
+			p.malformed++
+			continue
+		}
+		p.buffer.Push(earlier, at)
+	}
+}
+
+// restore gives a packet its full numbers, and its duration, which its payload
+// tells: what it says must be plausible before anything acts on it.
+func (p *player) restore(v *wire.Voice) (jitter.Packet, bool) {
+	u := &p.unwrap
+	if !u.known {
+		// Far from zero, so that packets that were sent earlier and arrive
+		// later have positive numbers too.
+		u.known = true
+		u.seq = 1<<32 | int64(v.Sequence)
+		u.timestamp = 1<<32 | int64(v.Timestamp)
+		u.spurt = 1<<32 | int64(v.Spurt)
+	}
+	pkt := jitter.Packet{
+		Seq:       wire.Unwrap(u.seq, uint32(v.Sequence), wire.SequenceBits),
+		Timestamp: wire.Unwrap(u.timestamp, v.Timestamp, wire.TimestampBits) * wire.TickSamples,
+		Spurt:     wire.Unwrap(u.spurt, uint32(v.Spurt), wire.SpurtBits),
+		End:       v.End,
+		Payload:   v.Payload,
+	}
+	if len(v.Payload) == 0 {
+		return pkt, true
+	}
+	content, err := p.codec.Inspect(v.Payload)
+	pkt.Samples, pkt.FEC = content.Samples, content.FEC
+	return pkt, err == nil
+}
+
+func (p *player) restoreCopy(main jitter.Packet, c wire.Copy) (jitter.Packet, bool) {
+	content, err := p.codec.Inspect(c.Payload)
+	return jitter.Packet{
+		Seq:       main.Seq - int64(c.Offset),
+		Timestamp: main.Timestamp - int64(c.Offset*content.Samples),
+		Samples:   content.Samples,
+		Spurt:     main.Spurt,
+		Copy:      true,
+		FEC:       content.FEC,
+		Payload:   c.Payload,
+	}, err == nil
+}
+
+func (u *counters) advance(pkt jitter.Packet) {
+	u.seq = max(u.seq, pkt.Seq)
+	u.timestamp = max(u.timestamp, pkt.Timestamp/wire.TickSamples)
+	u.spurt = max(u.spurt, pkt.Spurt)
+}
+
+// read fills a block with what is to be heard now and reports whether it holds
+// audio.
+func (p *player) read(out *audio.Block, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.queued < audio.BlockSamples {
+		d := p.buffer.Pop(now, p.queued)
+		if d.Action == jitter.Wait {
+			return p.drain(out)
+		}
+		p.produce(d)
+	}
+	copy(out[:], p.pcm[:audio.BlockSamples])
+	p.drop(audio.BlockSamples)
+	p.active = true
+	return true
+}
+
+// drain plays what is left when nothing follows for now, with a soft end.
+func (p *player) drain(out *audio.Block) bool {
+	*out = audio.Block{}
+	if !p.active {
+		return false
+	}
+	// The decoder's own continuation is the softest end there is.
+	tail := p.scratch[:edgeSamples:edgeSamples]
+	if !p.ending && p.dec.Conceal(tail) == nil && p.room(edgeSamples) {
+		audio.FadeOut(tail)
+		copy(p.pcm[p.queued:], tail)
+		p.queued += edgeSamples
+	}
+	p.ending = true
+	n := min(p.queued, audio.BlockSamples)
+	copy(out[:], p.pcm[:n])
+	p.drop(n)
+	p.active = p.queued > 0
+	return true
+}
+
+// produce does what the jitter buffer decided and puts the result in the
+// queue.
+func (p *player) produce(d jitter.Decision) {
+	n := min(d.Samples, codec.MaxPacketSamples)
+	pcm := p.scratch[:n:n]
+	err := p.decode(d, pcm)
+	if err != nil {
+		p.failed++
+		clear(pcm)
+	}
+	switch {
+	case d.Action == jitter.Conceal:
+		fadeGuess(pcm, d.Concealed)
+	case d.Start || p.ending || d.Skipped || d.Concealed > fadeAfter:
+		audio.FadeIn(pcm[:min(n, edgeSamples)])
+	}
+	p.ending = false
+	if !p.room(n) {
+		p.drop(n) // cannot happen: the queue takes what a block may need
+	}
+	copy(p.pcm[p.queued:], pcm)
+	p.queued += n
+	p.stretch(d.Stretch)
+}
+
+func (p *player) decode(d jitter.Decision, pcm []float32) error {
+	switch d.Action {
+	case jitter.Play:
+		whole := p.scratch[:]
+		n, err := p.dec.Decode(whole, d.Payload)
+		if err == nil && n != len(pcm) {
+			return fmt.Errorf("session: packet of %d samples decoded to %d", len(pcm), n)
+		}
+		return err
+	case jitter.Recover:
+		return p.dec.Recover(pcm, d.Payload)
+	case jitter.Conceal, jitter.Wait:
+	}
+	return p.dec.Conceal(pcm)
+}
+
+// stretch shortens or lengthens the queue by one pitch period, if it finds one,
+// and tells the jitter buffer by how much.
+func (p *player) stretch(s jitter.Stretch) {
+	if s == jitter.None || p.queued < stretch.MinSamples {
+		return
+	}
+	before := p.queued
+	switch s {
+	case jitter.Accelerate, jitter.AccelerateFast:
+		p.queued = stretch.Accelerate(p.pcm[:p.queued], s == jitter.AccelerateFast)
+	case jitter.Expand:
+		p.queued = len(stretch.Expand(p.pcm[:p.queued]))
+	case jitter.None:
+	}
+	p.buffer.Stretched(before - p.queued)
+}
+
+func (p *player) room(n int) bool { return p.queued+n <= len(p.pcm) }
+
+// drop removes the first n samples of the queue.
+func (p *player) drop(n int) {
+	n = min(n, p.queued)
+	copy(p.pcm[:], p.pcm[n:p.queued])
+	p.queued -= n
+}
+
+func (p *player) jitterStats() jitter.Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.buffer.Stats()
+}
+
+// fadeGuess makes a long concealment quieter: a codec's guess is good for a
+// few tens of milliseconds and an artefact after that.
+func fadeGuess(pcm []float32, before int) {
+	for i := range pcm {
+		over := before + i - fadeAfter
+		if over <= 0 {
+			continue
+		}
+		pcm[i] *= max(0, 1-float32(over)/fadeLength)
+	}
+}

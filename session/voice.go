@@ -1,0 +1,137 @@
+package session
+
+import (
+	"fmt"
+
+	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/codec"
+	"github.com/parley-voice/parley/session/wire"
+)
+
+// endRepeats is how often the end of a talk spurt is said again, a frame apart:
+// a listener that misses it takes the silence for loss and conceals it.
+const endRepeats = 2
+
+// talker turns our own blocks into numbered packets. It is used by runCapture
+// alone and allocates nothing.
+type talker struct {
+	enc     codec.Encoder
+	frame   []float32
+	fill    int
+	said    bool  // a block of this frame is to be said
+	clock   int64 // 48 kHz samples since the conversation began, to the end of what was pushed
+	seq     int64
+	spurt   int64
+	inSpurt bool
+	ended   int64 // timestamp of the end of the last spurt
+	repeats int   // how often it is still to be said
+	out     [codec.MaxPacketBytes]byte
+	packet  spoken
+	history [wire.MaxOffset]spoken // the packet with number n is at n % MaxOffset
+}
+
+// spoken is one packet of our own voice.
+type spoken struct {
+	seq       int64
+	timestamp int64 // samples
+	samples   int   // 0 if it carries no audio
+	spurt     int64
+	end       bool
+	payload   []byte
+	earlier   *[wire.MaxOffset]spoken // for copies
+}
+
+func newTalker(c codec.Codec, cfg codec.Config) (*talker, error) {
+	enc, err := c.NewEncoder(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	t := &talker{enc: enc, frame: make([]float32, enc.FrameSamples())}
+	for i := range t.history {
+		t.history[i].payload = make([]byte, 0, codec.MaxPacketBytes)
+	}
+	t.packet.earlier = &t.history
+	return t, nil
+}
+
+// push takes one block, and says whether it is to be said. When a packet is
+// complete it is returned, valid until the next push.
+func (t *talker) push(b *audio.Block, open bool) (*spoken, error) {
+	copy(t.frame[t.fill:], b[:])
+	t.fill += audio.BlockSamples
+	t.clock += audio.BlockSamples
+	t.said = t.said || open
+	if t.fill < len(t.frame) {
+		return nil, nil
+	}
+	said, start := t.said, t.clock-int64(len(t.frame))
+	t.fill, t.said = 0, false
+	if !said {
+		return t.endSpurt(start), nil
+	}
+	payload, err := t.enc.Encode(t.out[:], t.frame)
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	if len(payload) == 0 {
+		return t.endSpurt(start), nil
+	}
+	if !t.inSpurt {
+		t.inSpurt = true
+		t.spurt++
+	}
+	return t.number(start, len(t.frame), payload), nil
+}
+
+// skip advances the clock over blocks that were lost.
+func (t *talker) skip(blocks int) {
+	t.clock += int64(blocks) * audio.BlockSamples
+	t.fill, t.said = 0, false
+}
+
+// endSpurt returns the packet that ends the talk spurt, or says so once more.
+// Repeats have the timestamp of the first: no audio lies between them.
+func (t *talker) endSpurt(start int64) *spoken {
+	switch {
+	case t.inSpurt:
+		t.inSpurt = false
+		t.ended, t.repeats = start, endRepeats
+	case t.repeats > 0:
+		t.repeats--
+	default:
+		return nil
+	}
+	p := t.number(t.ended, 0, nil)
+	p.end = true
+	return p
+}
+
+// number makes the next packet and remembers the one before.
+func (t *talker) number(timestamp int64, samples int, payload []byte) *spoken {
+	if prev := &t.packet; prev.samples > 0 {
+		h := &t.history[prev.seq%wire.MaxOffset]
+		kept := append(h.payload[:0], prev.payload...)
+		*h = *prev
+		h.payload = kept
+	}
+	t.seq++
+	t.packet.seq, t.packet.timestamp, t.packet.samples = t.seq, timestamp, samples
+	t.packet.spurt, t.packet.end = t.spurt, false
+	t.packet.payload = append(t.packet.payload[:0], payload...)
+	return &t.packet
+}
+
+// before returns the packet that was sent offset packets earlier, or nil if a
+// receiver couldn't tell when it belongs: it must be of the same spurt, with
+// nothing but packets of the same length between.
+func (s *spoken) before(offset int) *spoken {
+	seq := s.seq - int64(offset)
+	if seq < 1 {
+		return nil
+	}
+	h := &s.earlier[seq%wire.MaxOffset]
+	if h.seq != seq || h.spurt != s.spurt || s.timestamp-h.timestamp != int64(offset*h.samples) {
+		return nil
+	}
+	return h
+}

@@ -1,0 +1,182 @@
+package session
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/codec"
+	"github.com/parley-voice/parley/session/sessiontest"
+	"github.com/parley-voice/parley/session/wire"
+)
+
+func loudBlock() *audio.Block {
+	var b audio.Block
+	for i := range b {
+		b[i] = float32(i%48)/48 - 0.5
+	}
+	return &b
+}
+
+// say pushes blocks and returns what comes out, with payloads that last.
+func say(t *testing.T, tk *talker, b *audio.Block, open bool, blocks int) (out []spoken) {
+	t.Helper()
+	for range blocks {
+		s, err := tk.push(b, open)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s != nil {
+			kept := *s
+			kept.payload = bytes.Clone(s.payload)
+			out = append(out, kept)
+		}
+	}
+	return out
+}
+
+func newTestTalker(t *testing.T, d time.Duration) *talker {
+	t.Helper()
+	tk, err := newTalker(&sessiontest.Codec{}, codec.Config{FrameDuration: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tk
+}
+
+func TestSequenceCountsPacketsAndTimestampCountsTime(t *testing.T) {
+	for _, d := range []time.Duration{10, 20, 40, 60} {
+		d *= time.Millisecond
+		frame := int64(d * audio.SampleRate / time.Second)
+		tk := newTestTalker(t, d)
+		first := say(t, tk, loudBlock(), true, 60)
+		if len(first) != int(600*time.Millisecond/d) {
+			t.Fatalf("%v: %d packets in 600 ms", d, len(first))
+		}
+		for i, s := range first {
+			if s.seq != int64(i+1) || s.timestamp != int64(i)*frame || s.samples != int(frame) || s.spurt != 1 || s.end {
+				t.Fatalf("%v: packet %d is %+v", d, i, s)
+			}
+		}
+		closed := say(t, tk, loudBlock(), false, 600)
+		if len(closed) != 1+endRepeats {
+			t.Fatalf("%v: closing said %+v, want the end and %d repeats", d, closed, endRepeats)
+		}
+		for _, s := range closed {
+			if !s.end || s.samples != 0 || len(s.payload) != 0 || s.timestamp != 600*48 || s.spurt != 1 {
+				t.Errorf("%v: closing said %+v, want an end at 600 ms", d, s)
+			}
+		}
+		again := say(t, tk, loudBlock(), true, 60)[0]
+		if again.seq != closed[endRepeats].seq+1 || again.spurt != 2 || again.timestamp != 660*480 {
+			t.Errorf("%v: after 6 s of silence %+v, want number %d of spurt 2 at 6.6 s", d, again, closed[endRepeats].seq+1)
+		}
+	}
+}
+
+// The encoder alone knows when silence needs no packets; from then on the
+// listener must know, or it would conceal.
+func TestEncodersSilenceEndsTheSpurt(t *testing.T) {
+	tk := newTestTalker(t, 20*time.Millisecond)
+	loud := say(t, tk, loudBlock(), true, 10)
+	quiet := say(t, tk, &audio.Block{}, true, 200)
+	ends := 0
+	for _, s := range quiet {
+		if !s.end {
+			if ends > 0 {
+				t.Fatalf("audio after the end: %+v", s)
+			}
+			continue
+		}
+		ends++
+	}
+	if ends != 1+endRepeats {
+		t.Fatalf("%d ends, want 1 and %d repeats", ends, endRepeats)
+	}
+	next := say(t, tk, loudBlock(), true, 2)
+	if len(next) != 1 || next[0].spurt != 2 || next[0].seq != int64(len(loud)+len(quiet)+1) {
+		t.Errorf("after the pause %+v", next)
+	}
+}
+
+func TestCopiesBelongToTheSameSpurtWithoutGap(t *testing.T) {
+	tk := newTestTalker(t, 20*time.Millisecond)
+	var payloads [][]byte
+	for i := range 12 {
+		s, err := tk.push(loudBlock(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s == nil {
+			continue
+		}
+		payloads = append(payloads, bytes.Clone(s.payload))
+		for offset := 1; offset <= wire.MaxOffset; offset++ {
+			h := s.before(offset)
+			if n := len(payloads) - 1 - offset; n < 0 {
+				if h != nil {
+					t.Errorf("block %d: a copy from before the first packet", i)
+				}
+			} else if h == nil || !bytes.Equal(h.payload, payloads[n]) {
+				t.Errorf("block %d: the packet %d back is not the one that was sent", i, offset)
+			}
+		}
+	}
+	tk.skip(4)
+	s := (*spoken)(nil)
+	for s == nil {
+		var err error
+		if s, err = tk.push(loudBlock(), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.before(1) != nil {
+		t.Error("a copy over a gap in time: the receiver would play it at the wrong moment")
+	}
+	say(t, tk, loudBlock(), false, 4)
+	for s = nil; s == nil; {
+		var err error
+		if s, err = tk.push(loudBlock(), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.before(1) != nil || s.before(2) != nil {
+		t.Error("a copy from another talk spurt")
+	}
+}
+
+func TestEndOfSpurtCarriesAllCopies(t *testing.T) {
+	tk := newTestTalker(t, 20*time.Millisecond)
+	say(t, tk, loudBlock(), true, 20)
+	var end *spoken
+	for end == nil {
+		var err error
+		if end, err = tk.push(loudBlock(), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v := wire.Voice{End: true}
+	addCopies(&v, end, 3)
+	if v.NumCopies != 3 || v.Copies[0].Offset != 1 || v.Copies[2].Offset != 3 {
+		t.Errorf("%d copies at the end: %+v", v.NumCopies, v.Copies)
+	}
+	v = wire.Voice{}
+	addCopies(&v, &spoken{seq: end.seq, timestamp: end.timestamp, spurt: end.spurt, earlier: end.earlier}, 3)
+	if v.NumCopies != 1 || v.Copies[0].Offset != 3 {
+		t.Errorf("%d copies within the spurt, want the one 3 back", v.NumCopies)
+	}
+}
+
+func TestTalkerAllocatesNothing(t *testing.T) {
+	tk := newTestTalker(t, 20*time.Millisecond)
+	b := loudBlock()
+	say(t, tk, b, true, 100)
+	if n := testing.AllocsPerRun(500, func() {
+		if _, err := tk.push(b, true); err != nil {
+			t.Error(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations a block, want 0", n)
+	}
+}

@@ -1,0 +1,60 @@
+package session
+
+import (
+	"fmt"
+
+	"github.com/parley-voice/parley/identity"
+	"github.com/parley-voice/parley/p2p/link"
+)
+
+// Why says in a sentence why a peer isn't heard, or that it is.
+func (s *Session) Why(id identity.PeerID) string {
+	c := s.current()
+	switch {
+	case c == nil:
+		return "The session is not started."
+	case id == s.Self():
+		return "This is ourselves."
+	}
+	p := c.roster.get(id)
+	if p == nil {
+		return "The application has not said that this peer joined."
+	}
+	return c.why(p)
+}
+
+func (c *conversation) why(p *peer) string {
+	path := c.transport.Path(p.id)
+	gain, _ := p.settings.now()
+	speaking := p.hearing.speaking.Load()
+	received := p.player.jitterStats().Received
+	speaker := c.speaker.why()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := &p.greeting
+	switch {
+	case p.gone != "" && !g.announced:
+		return fmt.Sprintf("It took leave (%s) and has not come back.", p.gone)
+	case path.Kind == link.None:
+		return fmt.Sprintf("There is no way to it: %s.", path.Reason)
+	case !g.received:
+		return "It is connected, but has not greeted us: its application may not have been told yet that we joined."
+	case g.incompatible != "":
+		return fmt.Sprintf("We can't understand each other: %s.", g.incompatible)
+	case !g.sent:
+		return "It greeted us, our own greeting is on its way."
+	case c.s.Deafened():
+		return "We are deafened."
+	case !c.speaker.open || speaker != "":
+		return fmt.Sprintf("Our speaker doesn't work: %s.", speaker)
+	case gain == 0:
+		return "It is muted or turned down to nothing here."
+	case speaking:
+		return "It is heard."
+	case p.remote.muted:
+		return "It has muted itself."
+	case received == 0:
+		return "It can be reached and has not said anything yet."
+	}
+	return "It can be reached and is silent."
+}
