@@ -1,0 +1,138 @@
+package p2p
+
+import "time"
+
+// flightSize is the number of packets that may be written and not settled.
+const flightSize = 256
+
+// sentPacket is one packet that was written.
+type sentPacket struct {
+	at   time.Time
+	span time.Duration // of audio: the time since the packet before
+	lane *lane         // nil when settled
+}
+
+// flight knows which voice packets were written and not yet acknowledged. A
+// packet is settled when it was acknowledged, when it fell out of reach of
+// acknowledgements, or when its lane was reset.
+type flight struct {
+	base, next int64 // unsettled packets are within [base, next)
+	recs       [flightSize]sentPacket
+	span       time.Duration // sum of what is unsettled
+	count      int
+	heard      int64 // largest number of the latest acknowledgement
+}
+
+func (f *flight) full() bool { return f.next-f.base >= flightSize }
+
+// add notes a packet that is about to be written and returns its number.
+func (f *flight) add(at time.Time, span time.Duration, ln *lane) int64 {
+	n := f.next
+	f.recs[n%flightSize] = sentPacket{at: at, span: span, lane: ln}
+	f.next++
+	f.span += span
+	f.count++
+	ln.unacked++
+	return n
+}
+
+// get returns the record of an unsettled packet.
+func (f *flight) get(n int64) *sentPacket {
+	if n < f.base || n >= f.next {
+		return nil
+	}
+	if r := &f.recs[n%flightSize]; r.lane != nil {
+		return r
+	}
+	return nil
+}
+
+func (f *flight) settle(n int64) {
+	if r := f.get(n); r != nil {
+		f.span -= r.span
+		f.count--
+		r.lane.unacked--
+		r.lane = nil
+	}
+	for f.base < f.next && f.recs[f.base%flightSize].lane == nil {
+		f.base++
+	}
+}
+
+// settleLane settles everything that was written to a lane.
+func (f *flight) settleLane(ln *lane) {
+	for n := f.base; n < f.next && ln.unacked > 0; n++ {
+		if f.recs[n%flightSize].lane == ln {
+			f.settle(n)
+		}
+	}
+}
+
+// waits says whether the latest acknowledgement shows that a lane waits for a
+// retransmission: packets that were written after one of its own arrived.
+func (f *flight) waits(ln *lane) bool { return ln.unacked > 0 && ln.holes == f.heard }
+
+// each calls visit for every unsettled packet, from old to new, until it
+// returns false.
+func (f *flight) each(visit func(n int64, r *sentPacket) bool) {
+	for n := f.base; n < f.next; n++ {
+		if r := f.get(n); r != nil && !visit(n, r) {
+			return
+		}
+	}
+}
+
+// acked applies an acknowledgement. It returns the largest number, and its
+// record as it was if the acknowledgement settled it. ok is false if something
+// was acknowledged that never was written.
+func (f *flight) acked(a ackInfo) (largest int64, rec sentPacket, ok bool) {
+	largest = f.next + int64(int16(a.largest-uint16(f.next)))
+	if largest < 0 || largest >= f.next {
+		return largest, rec, false
+	}
+	if r := f.get(largest); r != nil {
+		rec = *r
+		f.settle(largest)
+	}
+	for i := range int64(32) {
+		if a.bitmap&(1<<i) != 0 {
+			f.settle(largest - 1 - i)
+		}
+	}
+	for f.base < f.next && f.base < largest-32 {
+		f.settle(f.base)
+	}
+	f.heard = largest
+	for n := max(f.base, largest-32); n < largest; n++ {
+		if r := f.get(n); r != nil {
+			r.lane.holes = largest // packets after it arrived: the lane waits for a retransmission
+		}
+	}
+	return largest, rec, true
+}
+
+// rttEstimate smooths the round-trip time and knows the lowest of late.
+type rttEstimate struct {
+	smoothed  time.Duration
+	low, last time.Duration // lowest in the present 10 s and in those before
+	since     time.Time
+}
+
+func (r *rttEstimate) add(sample time.Duration, now time.Time) {
+	sample = max(sample, time.Microsecond)
+	if r.smoothed == 0 {
+		r.smoothed, r.low, r.last, r.since = sample, sample, sample, now
+		return
+	}
+	r.smoothed += (sample - r.smoothed) / 8 // RFC 6298 section 2
+	if now.Sub(r.since) > 10*time.Second {
+		r.last, r.low, r.since = r.low, sample, now
+	}
+	r.low = min(r.low, sample)
+}
+
+// trusted is the round-trip time that bounds are made of: the smoothed one,
+// but not so much of it as a growing queue adds.
+func (r *rttEstimate) trusted() time.Duration {
+	return min(r.smoothed, 2*min(r.low, r.last)+50*time.Millisecond)
+}

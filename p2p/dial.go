@@ -1,0 +1,107 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+)
+
+// Times of dialing.
+const (
+	dialTimeout = 2 * time.Second        // of one attempt: a peer that comes back is reached within it
+	dialFast    = 500 * time.Millisecond // shortest rest between attempts in the first minute; the longest is twice that
+	dialEager   = time.Minute            // after a join or a loss
+	dialMost    = 30 * time.Second       // longest rest later; chance adds up to as much again
+	dialWait    = 250 * time.Millisecond // for which the larger peer ID lets the smaller one dial first
+)
+
+// dialing is the state of connecting to a peer. The pair's mu guards it.
+type dialing struct {
+	since   time.Time // of being without a connection
+	at      time.Time // of the next attempt
+	rest    time.Duration
+	running bool
+	err     error
+	noAddrs bool
+}
+
+func (d *dialing) start(now time.Time, wait bool) {
+	running := d.running
+	*d = dialing{since: now, at: now, running: running}
+	if wait {
+		d.at = now.Add(dialWait)
+	}
+}
+
+func (d *dialing) reason() string {
+	switch {
+	case d.noAddrs:
+		return "not connected: no address of the peer is known"
+	case d.err != nil:
+		return "not connected: " + dialFailure(d.err)
+	}
+	return "not connected"
+}
+
+// dialFailure says in words why an attempt failed.
+func dialFailure(err error) string {
+	switch {
+	case errors.Is(err, swarm.ErrSwarmClosed):
+		return "our own host is closed"
+	case errors.Is(err, swarm.ErrGaterDisallowedConnection):
+		return "our own host doesn't allow it"
+	case errors.Is(err, swarm.ErrNoGoodAddresses), errors.Is(err, swarm.ErrNoAddresses):
+		return "none of the peer's known addresses can be dialed from here"
+	}
+	return "dialing failed, nobody answers at the peer's known addresses"
+}
+
+// keepDialLocked asks the host to connect when it is time, and returns when to
+// look again.
+func (p *pair) keepDialLocked(now time.Time) time.Time {
+	d := &p.dial
+	if p.t.node.cfg.NoDial || len(p.paths) > 0 || d.running {
+		return now.Add(time.Hour)
+	}
+	if now.Before(d.at) {
+		return d.at
+	}
+	d.noAddrs = len(p.t.node.host.Peerstore().Addrs(p.id)) == 0
+	if d.noAddrs {
+		d.at = now.Add(time.Second)
+		return d.at
+	}
+	d.running = true
+	p.wg.Go(p.runDial)
+	return now.Add(time.Hour)
+}
+
+// runDial makes one attempt to connect.
+func (p *pair) runDial() {
+	h := p.t.node.host
+	if s, ok := h.Network().(interface{ Backoff() *swarm.DialBackoff }); ok {
+		s.Backoff().Clear(p.id) // it would refuse for 5 s and more
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
+	err := h.Connect(ctx, peer.AddrInfo{ID: p.id})
+	cancel()
+
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := &p.dial
+	d.running, d.err = false, err
+	switch {
+	case now.Sub(d.since) < dialEager:
+		d.rest = dialFast
+	default:
+		d.rest = min(max(2*d.rest, time.Second), dialMost)
+	}
+	d.at = now.Add(d.rest + rand.N(d.rest))
+	p.dirty.Store(true)
+	p.wakeUp()
+}

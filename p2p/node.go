@@ -1,0 +1,210 @@
+package p2p
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// Node is Parley's presence on one libp2p host. It owns the host's handler for
+// [ProtocolID] and hands incoming streams to the sessions. Its methods are safe
+// for concurrent use.
+type Node struct {
+	host   host.Host
+	cfg    Config
+	uses   int // guarded by the registry
+	events network.NotifyBundle
+	wg     sync.WaitGroup // one for every goroutine and every incoming stream
+
+	// mu guards what follows. It is never held while anything else is locked
+	// or waited for.
+	mu       sync.Mutex
+	closed   bool
+	sessions map[string]*Transport
+	early    map[network.Stream]struct{} // streams whose preamble isn't complete
+	earlyBy  map[peer.ID]int
+}
+
+func newNode(h host.Host, cfg Config) *Node {
+	n := &Node{
+		host:     h,
+		cfg:      cfg.withDefaults(),
+		sessions: map[string]*Transport{},
+		early:    map[network.Stream]struct{}{},
+		earlyBy:  map[peer.ID]int{},
+	}
+	n.events.ConnectedF = n.connectionsChanged
+	n.events.DisconnectedF = n.connectionsChanged
+	h.Network().Notify(&n.events)
+	h.SetStreamHandler(ProtocolID, n.handle)
+	return n
+}
+
+// Host returns the host the node was made for.
+func (n *Node) Host() host.Host { return n.host }
+
+// Session makes the transport of one session on this host. Sessions with
+// different names don't disturb each other; the default one is "". It fails
+// with ErrSessionName, ErrNodeClosed, or ErrSessionExists until the transport
+// of that name was released.
+func (n *Node) Session(name string) (*Transport, error) {
+	if len(name) > MaxSessionName {
+		return nil, ErrSessionName
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return nil, ErrNodeClosed
+	}
+	if n.sessions[name] != nil {
+		return nil, ErrSessionExists
+	}
+	t := newTransport(n, name)
+	n.sessions[name] = t
+	return t, nil
+}
+
+func (n *Node) session(name string) *Transport {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.sessions[name]
+}
+
+func (n *Node) forget(t *Transport) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.sessions[t.name] == t {
+		delete(n.sessions, t.name)
+	}
+}
+
+func (n *Node) all() []*Transport {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	ts := make([]*Transport, 0, len(n.sessions))
+	for _, t := range n.sessions {
+		ts = append(ts, t)
+	}
+	return ts
+}
+
+// connectionsChanged runs inside the swarm, before the connection's accept
+// loop: it only marks and wakes.
+func (n *Node) connectionsChanged(_ network.Network, c network.Conn) {
+	for _, t := range n.all() {
+		if p := t.pair(c.RemotePeer()); p != nil {
+			p.dirty.Store(true)
+			p.wakeUp()
+		}
+	}
+}
+
+// handle serves one incoming stream; the swarm calls it in a goroutine of its
+// own.
+func (n *Node) handle(s network.Stream) {
+	id := s.Conn().RemotePeer()
+	if code := n.enter(s, id); code != 0 {
+		_ = s.ResetWithError(code)
+		return
+	}
+	defer n.wg.Done()
+	r := newStreamReader(s)
+	_ = s.SetReadDeadline(time.Now().Add(earlyTime))
+	pre, err := r.preamble()
+	_ = s.SetReadDeadline(time.Time{})
+	n.leaveEarly(s, id)
+	switch {
+	case errors.Is(err, errVersion):
+		n.reset(s, codeVersion)
+		return
+	case err != nil:
+		n.reset(s, codeMalformed)
+		return
+	}
+	t := n.session(pre.session)
+	if t == nil {
+		n.reset(s, codeNoSession)
+		return
+	}
+	t.incoming(s, r, pre)
+}
+
+// enter counts an incoming stream, or says with which code it is refused.
+func (n *Node) enter(s network.Stream, id peer.ID) network.StreamErrorCode {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case n.closed:
+		return codeShutdown
+	case len(n.early) >= n.cfg.MaxEarly, n.earlyBy[id] >= n.cfg.MaxEarlyPerPeer:
+		return codeTooMany
+	}
+	n.early[s] = struct{}{}
+	n.earlyBy[id]++
+	n.wg.Add(1)
+	return 0
+}
+
+func (n *Node) leaveEarly(s network.Stream, id peer.ID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.early, s)
+	if n.earlyBy[id]--; n.earlyBy[id] <= 0 {
+		delete(n.earlyBy, id)
+	}
+}
+
+// end closes everything but the host's handler, which the registry removed. The
+// registry calls it once.
+func (n *Node) end() {
+	n.host.Network().StopNotify(&n.events)
+	n.mu.Lock()
+	n.closed = true
+	early := make([]network.Stream, 0, len(n.early))
+	for s := range n.early {
+		early = append(early, s)
+	}
+	n.mu.Unlock()
+	for _, s := range early {
+		n.reset(s, codeShutdown)
+	}
+	var wg sync.WaitGroup
+	for _, t := range n.all() {
+		wg.Go(t.Release)
+	}
+	wg.Wait()
+	n.wg.Wait()
+}
+
+// resetMost is how long whoever ends a node waits for a reset to be taken.
+const resetMost = 200 * time.Millisecond
+
+// reset resets a stream without waiting. On QUIC a reset never waits. A
+// connection that is one ordered byte stream may be full, with the
+// application's own data for example: there a Write that waits is ended by its
+// deadline first, and the reset waits beside, for as long as the connection
+// lives. Only goroutines that wg counts call it.
+func (n *Node) reset(s network.Stream, code network.StreamErrorCode) {
+	if transportOf(s.Conn()) == "quic-v1" {
+		_ = s.ResetWithError(code)
+		return
+	}
+	_ = s.SetWriteDeadline(time.Unix(1, 0))
+	taken := make(chan struct{})
+	go func() { // ends when the connection has taken the reset, or is given up
+		defer close(taken)
+		_ = s.ResetWithError(code)
+	}()
+	n.wg.Go(func() {
+		timer := time.NewTimer(resetMost)
+		defer timer.Stop()
+		select {
+		case <-taken:
+		case <-timer.C:
+		}
+	})
+}

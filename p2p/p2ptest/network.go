@@ -1,0 +1,210 @@
+package p2ptest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
+	"github.com/marcopolo/simnet"
+	"github.com/quic-go/quic-go"
+	"go.uber.org/fx"
+)
+
+// Config describes a simulated network. The zero value is two hosts 20 ms
+// apart without loss.
+type Config struct {
+	// Hosts is the number of hosts. Default 2.
+	Hosts int
+
+	// Delay is the one-way delay between any two hosts. Default 20 ms.
+	Delay time.Duration
+
+	// DelayFunc, if set, gives the delay of each packet; it is called from
+	// one goroutine.
+	DelayFunc func(from, to net.Addr) time.Duration
+
+	// BitsPerSecond is the rate of each host's link each way. Default
+	// 100 Mb/s.
+	BitsPerSecond int
+
+	// Seed seeds the losses. Default 1.
+	Seed uint64
+
+	// Options are appended to those of each host.
+	Options []libp2p.Option
+}
+
+// Network is a set of hosts on a simulated network. Its methods are safe for
+// concurrent use.
+type Network struct {
+	net   *simnet.Simnet
+	hosts []host.Host
+	links []*packetConn
+}
+
+// NewNetwork makes a network for the test, inside a synctest bubble, and closes
+// it with the test. The hosts aren't connected and don't know each other's
+// addresses: see Connect and Introduce.
+func NewNetwork(t testing.TB, cfg Config) *Network {
+	t.Helper()
+	n, err := newNetwork(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	return n
+}
+
+// New makes a network outside of a test, still inside a synctest bubble or in
+// real time. The caller closes it.
+func New(cfg Config) (*Network, error) { return newNetwork(cfg) }
+
+func newNetwork(cfg Config) (*Network, error) {
+	if cfg.Hosts <= 0 {
+		cfg.Hosts = 2
+	}
+	if cfg.Delay <= 0 {
+		cfg.Delay = 20 * time.Millisecond
+	}
+	if cfg.BitsPerSecond <= 0 {
+		cfg.BitsPerSecond = 100_000_000
+	}
+	if cfg.Seed == 0 {
+		cfg.Seed = 1
+	}
+	latency := simnet.StaticLatency(cfg.Delay)
+	if cfg.DelayFunc != nil {
+		latency = func(p *simnet.Packet) time.Duration { return cfg.DelayFunc(p.From, p.To) }
+	}
+	n := &Network{net: &simnet.Simnet{
+		LatencyFunc: latency,
+		Logger:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}}
+	for i := range cfg.Hosts {
+		if err := n.add(i, cfg); err != nil {
+			n.Close()
+			return nil, err
+		}
+	}
+	n.net.Start()
+	return n, nil
+}
+
+// add makes one host. The options are a short form of x/simlibp2p's, which
+// appends its own OverrideListenUDP and so leaves no room for losses.
+func (n *Network) add(i int, cfg Config) error {
+	ip := net.IPv4(1, 0, byte(i>>8), byte(i+1)).To4() // public, or identify and dialing treat it differently
+	rate := simnet.LinkSettings{BitsPerSecond: cfg.BitsPerSecond}
+	link := newPacketConn(cfg.Seed + uint64(i)*7919)
+	quicOptions := []quicreuse.Option{
+		quicreuse.OverrideSourceIPSelector(func() (quicreuse.SourceIPSelector, error) {
+			return sourceIP(ip), nil
+		}),
+		quicreuse.OverrideListenUDP(func(_ string, a *net.UDPAddr) (net.PacketConn, error) {
+			link.PacketConn = n.net.NewEndpoint(a, simnet.NodeBiDiLinkSettings{Downlink: rate, Uplink: rate})
+			return link, nil
+		}),
+	}
+	options := append([]libp2p.Option{
+		libp2p.ListenAddrStrings(fmt.Sprintf("/ip4/%s/udp/8000/quic-v1", ip)),
+		libp2p.Transport(libp2pquic.NewTransport),
+		libp2p.QUICReuse(newQUIC, quicOptions...),
+		libp2p.ResourceManager(&network.NullResourceManager{}),
+		libp2p.DisableIdentifyAddressDiscovery(), // would keep virtual time from advancing
+		libp2p.DisableMetrics(),
+		libp2p.DisableRelay(),
+	}, cfg.Options...)
+	h, err := libp2p.New(options...)
+	if err != nil {
+		return fmt.Errorf("p2ptest: host %d: %w", i, err)
+	}
+	n.hosts = append(n.hosts, h)
+	n.links = append(n.links, link)
+	return nil
+}
+
+// newQUIC makes a connection manager that is closed with its host.
+func newQUIC(l fx.Lifecycle, reset quic.StatelessResetKey, token quic.TokenGeneratorKey, o ...quicreuse.Option) (*quicreuse.ConnManager, error) {
+	cm, err := quicreuse.NewConnManager(reset, token, o...)
+	if err != nil {
+		return nil, err
+	}
+	l.Append(fx.StopHook(cm.Close))
+	return cm, nil
+}
+
+type sourceIP net.IP
+
+func (s sourceIP) PreferredSourceIPForDestination(*net.UDPAddr) (net.IP, error) {
+	return net.IP(s), nil
+}
+
+// Close closes the hosts and the network. A network of NewNetwork is closed by
+// its test.
+func (n *Network) Close() {
+	for _, h := range n.hosts {
+		_ = h.Close()
+	}
+	n.net.Close()
+}
+
+// Host returns host i.
+func (n *Network) Host(i int) host.Host { return n.hosts[i] }
+
+// Introduce makes host i know the addresses of host j.
+func (n *Network) Introduce(i, j int) {
+	n.hosts[i].Peerstore().AddAddrs(n.hosts[j].ID(), n.hosts[j].Addrs(), peerstore.PermanentAddrTTL)
+}
+
+// Connect connects host i to host j.
+func (n *Network) Connect(i, j int) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return n.hosts[i].Connect(ctx, peer.AddrInfo{ID: n.hosts[j].ID(), Addrs: n.hosts[j].Addrs()})
+}
+
+// Disconnect closes every connection between host i and host j.
+func (n *Network) Disconnect(i, j int) error {
+	return errors.Join(n.hosts[i].Network().ClosePeer(n.hosts[j].ID()))
+}
+
+// SetLoss makes host i lose that share of the packets it sends, at random.
+func (n *Network) SetLoss(i int, share float64) { n.links[i].setLoss(share, 1) }
+
+// SetBurstLoss makes host i lose that share of the packets it sends, in bursts
+// of that mean length (a Gilbert model).
+func (n *Network) SetBurstLoss(i int, share, meanBurst float64) { n.links[i].setLoss(share, meanBurst) }
+
+// Cut makes host i lose every packet in both directions, silently.
+func (n *Network) Cut(i int) { n.links[i].cut.Store(true) }
+
+// Restore ends a Cut.
+func (n *Network) Restore(i int) { n.links[i].cut.Store(false) }
+
+// Traffic counts UDP datagrams and their payload bytes. At IP level each
+// datagram has 28 bytes more (IPv4).
+type Traffic struct {
+	PacketsSent, BytesSent         uint64
+	PacketsReceived, BytesReceived uint64
+}
+
+// IPBytesSent is what was sent, with the IPv4 and UDP headers.
+func (t Traffic) IPBytesSent() uint64 { return t.BytesSent + 28*t.PacketsSent }
+
+// IPBytesReceived is what was received, with the IPv4 and UDP headers.
+func (t Traffic) IPBytesReceived() uint64 { return t.BytesReceived + 28*t.PacketsReceived }
+
+// Bytes returns what host i sent, lost packets included, and received.
+func (n *Network) Bytes(i int) Traffic { return n.links[i].traffic() }

@@ -1,0 +1,66 @@
+package p2ptest
+
+import (
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
+)
+
+func TestLossHasTheShareAndBurstsThatWereAsked(t *testing.T) {
+	for _, c := range []struct{ share, burst float64 }{{0, 1}, {0.05, 1}, {0.2, 1}, {0.1, 3}, {0.3, 5}, {1, 1}} {
+		conn := newPacketConn(7)
+		conn.setLoss(c.share, c.burst)
+		const n = 200_000
+		lost, bursts, before := 0, 0, false
+		for range n {
+			l := conn.lose()
+			if l {
+				lost++
+				if !before {
+					bursts++
+				}
+			}
+			before = l
+		}
+		if got := float64(lost) / n; math.Abs(got-c.share) > 0.01 {
+			t.Errorf("%+v: lost %v", c, got)
+		}
+		if c.share > 0 && c.share < 1 && c.burst > 1 {
+			if got := float64(lost) / float64(bursts); math.Abs(got-c.burst) > 0.1*c.burst {
+				t.Errorf("%+v: bursts of %v", c, got)
+			}
+		}
+	}
+}
+
+func TestCutLosesEverythingAndRestoreEndsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := NewNetwork(t, Config{Delay: 30 * time.Millisecond})
+		if err := net.Connect(0, 1); err != nil {
+			t.Fatal(err)
+		}
+		rtt := func() time.Duration {
+			r := <-ping.Ping(t.Context(), net.Host(0), net.Host(1).ID())
+			if r.Error != nil {
+				t.Fatal(r.Error)
+			}
+			return r.RTT
+		}
+		if got := rtt(); got < 60*time.Millisecond || got > 65*time.Millisecond {
+			t.Errorf("round trip of %v, want 60 ms", got)
+		}
+		net.Cut(1)
+		before := net.Bytes(1)
+		time.AfterFunc(5*time.Second, func() { net.Restore(1) })
+		if got := rtt(); got < 5*time.Second {
+			t.Errorf("round trip of %v through a cut of 5 s", got)
+		}
+		after := net.Bytes(1)
+		if after.PacketsReceived == before.PacketsReceived || after.IPBytesSent() <= before.IPBytesSent() {
+			t.Errorf("counters %+v, then %+v", before, after)
+		}
+	})
+}

@@ -1,0 +1,159 @@
+package p2p
+
+import (
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+
+	"github.com/parley-voice/parley/p2p/link"
+)
+
+// path is one connection to the peer. The pair's mu guards it.
+type path struct {
+	conn  network.Conn
+	class connClass
+	gone  bool
+
+	cur     *control // answered in both directions
+	pending *control // opened by us, not answered
+	retry   retrying
+
+	rtt   rttEstimate
+	alive liveness
+
+	lanes    [maxLanes]*lane // opened by us
+	turn     int             // whose turn it is
+	laneCap  int             // lanes that the far end lets us have
+	laneRest time.Time       // no lane is opened before
+	incoming [maxLanes]*incomingLane
+}
+
+// retrying is when a control stream is opened next, and why not yet.
+type retrying struct {
+	at       time.Time
+	refusals int
+	reason   string // why the last one ended, in words
+	crossed  bool   // we refused one of the peer's in favour of the pending one
+}
+
+func (pt *path) usable() bool { return !pt.gone && pt.cur != nil && !pt.alive.lost }
+
+// reconcileLocked makes the paths those of the host's connections.
+func (p *pair) reconcileLocked(conns []network.Conn, now time.Time) {
+	for _, pt := range slices.Clone(p.paths) {
+		if pt.conn.IsClosed() || !slices.Contains(conns, pt.conn) {
+			p.removePathLocked(pt, now)
+		}
+	}
+	for _, c := range conns {
+		if !c.IsClosed() {
+			p.pathOfLocked(c)
+		}
+	}
+}
+
+// pathOfLocked returns the path of a connection, or nil if there are too many.
+func (p *pair) pathOfLocked(c network.Conn) *path {
+	for _, pt := range p.paths {
+		if pt.conn == c {
+			return pt
+		}
+	}
+	if len(p.paths) >= maxPaths {
+		return nil
+	}
+	pt := &path{conn: c, class: classify(c), laneCap: maxLanes}
+	p.paths = append(p.paths, pt)
+	return pt
+}
+
+func (p *pair) removePathLocked(pt *path, now time.Time) {
+	p.endPathLocked(pt, codeSuperseded)
+	p.paths = slices.DeleteFunc(p.paths, func(o *path) bool { return o == pt })
+	if len(p.paths) == 0 {
+		p.dial.start(now, !p.smaller)
+	}
+}
+
+// endPathLocked ends every stream of a path.
+func (p *pair) endPathLocked(pt *path, code network.StreamErrorCode) {
+	pt.gone = true
+	for _, c := range []*control{pt.cur, pt.pending} {
+		if c != nil {
+			p.endControlLocked(c, code)
+		}
+	}
+	p.dropLanesLocked(pt, code)
+	for i, in := range pt.incoming {
+		if in != nil {
+			p.doomLocked(in.s, code)
+			pt.incoming[i] = nil
+		}
+	}
+}
+
+// refreshLocked chooses the path that carries voice and says whether the view
+// of it changed. A path is left only for a better one.
+func (p *pair) refreshLocked(now time.Time) bool {
+	best := p.best
+	if best != nil && !best.usable() {
+		best = nil
+	}
+	for _, pt := range p.paths {
+		if pt.usable() && (best == nil || pt.class.rank() > best.class.rank()) {
+			best = pt
+		}
+	}
+	if best != p.best {
+		p.best = best
+		p.stats.PathChanges++
+		if best != nil {
+			best.cur.cursor = max(p.control.base, best.cur.cursor)
+			poke(best.cur.kick)
+		} else {
+			p.dropQueuedLocked()
+		}
+	}
+	v := link.Path{Epoch: p.far, Since: now}
+	if best != nil {
+		k := best.class
+		v.Kind, v.Transport, v.Security, v.Remote = k.kind, k.transport, k.security, k.remote
+	} else if p.view.Kind == link.None {
+		return false
+	}
+	o := p.view
+	if v.Kind == o.Kind && v.Transport == o.Transport && v.Remote == o.Remote && v.Epoch == o.Epoch {
+		return false
+	}
+	if best != nil {
+		v.RTT, v.Lanes = best.rtt.smoothed, p.lanesLocked(best)
+	} else {
+		v.Reason = p.reasonLocked()
+	}
+	p.view = v
+	return true
+}
+
+// reasonLocked says why there is no path.
+func (p *pair) reasonLocked() string {
+	for _, pt := range p.paths {
+		if pt.cur != nil && pt.alive.lost {
+			return "no answer for 2.5 s"
+		}
+	}
+	for _, pt := range p.paths {
+		if pt.retry.reason != "" {
+			return pt.retry.reason
+		}
+	}
+	if len(p.paths) > 0 {
+		return "connected, waiting for the peer to join us"
+	}
+	return p.dial.reason()
+}
+
+func (p *pair) lanesLocked(pt *path) int {
+	n := p.t.node.cfg.laneCount(pt.class.striped, pt.rtt.smoothed, int(p.t.count.Load()))
+	return max(1, min(n, pt.laneCap))
+}
