@@ -1,0 +1,138 @@
+// Package parley adds voice to an application whose players are already
+// together. The application owns the libp2p host, the identities and the
+// lobby; Parley owns the conversation.
+//
+//	voice, err := parley.New(host, parley.Config{}) // microphone, speakers, Opus, libp2p streams
+//	err = voice.Start(ctx)                          // the lobby says: we are in
+//	err = voice.PeerJoined(id)                      // ... someone came
+//	err = voice.PeerLeft(id)                        // ... someone went
+//	err = voice.Stop()                              // we are out; Start works again
+//
+// This package only wires the parts together: [session] is the conversation,
+// [p2p] the network, [opus] the codec and [portaudio] the devices. An
+// application with parts of its own makes a [session.Session] directly.
+package parley
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+
+	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/jitter"
+	"github.com/parley-voice/parley/audio/portaudio"
+	"github.com/parley-voice/parley/codec"
+	"github.com/parley-voice/parley/codec/opus"
+	"github.com/parley-voice/parley/p2p"
+	"github.com/parley-voice/parley/session"
+)
+
+// Config says how to talk. The zero value is the good default: the system's
+// microphone and speaker, Opus at 32 kb/s in packets of 20 ms, always open.
+type Config struct {
+	Session string // keeps several sessions on one host apart; at most 64 bytes; default ""
+	Name    string // what others may call this peer; at most 64 bytes; default none
+
+	Microphone string // name of the recording device, or a part of it; default: the system's
+	Speaker    string // name of the playback device, or a part of it; default: the system's
+
+	// OpenSource and OpenSink replace the devices: a file, a game's audio
+	// engine, a bot. They are called at each Start. Default: the devices.
+	OpenSource func() (audio.Source, error)
+	OpenSink   func() (audio.Sink, error)
+
+	LowDelay       bool         // packets of 10 ms and small buffers: about 20 ms less delay for twice the packets
+	Encoding       codec.Config // how to encode; default: see codec.Config, and LowDelay
+	Mode           session.Mode // when to talk; default session.Open
+	VoiceThreshold float64      // see session.Config
+	Chain          audio.Chain  // processing of the microphone; default none
+	Network        p2p.Config   // of the host's node; the first New of a host decides
+	Logger         *slog.Logger // default: silence
+}
+
+// Voice is a session on a libp2p host. Close gives back what New took.
+type Voice struct {
+	*session.Session
+
+	node      *p2p.Node
+	transport *p2p.Transport
+	once      sync.Once
+}
+
+// New prepares voice on a host. It registers Parley's stream handler at once,
+// which refuses until Start, and opens no device. Several sessions on one host
+// need different names; a second one of the same name is an error.
+func New(h host.Host, cfg Config) (*Voice, error) {
+	cfg = cfg.withDefaults()
+	node, err := p2p.Shared(h, cfg.Network)
+	if err != nil {
+		return nil, fmt.Errorf("parley: %w", err)
+	}
+	transport, err := node.Session(cfg.Session)
+	if err != nil {
+		_ = node.Close() // err is what matters
+		return nil, fmt.Errorf("parley: %w", err)
+	}
+	s, err := session.New(session.Config{
+		Transport:      transport,
+		Codec:          opus.Codec{},
+		Encoding:       cfg.Encoding,
+		OpenSource:     cfg.OpenSource,
+		OpenSink:       cfg.OpenSink,
+		Chain:          cfg.Chain,
+		Mode:           cfg.Mode,
+		VoiceThreshold: cfg.VoiceThreshold,
+		Name:           cfg.Name,
+		Jitter:         jitter.Config{},
+		Logger:         cfg.Logger,
+	})
+	if err != nil {
+		transport.Release()
+		_ = node.Close() // err is what matters
+		return nil, fmt.Errorf("parley: %w", err)
+	}
+	return &Voice{Session: s, node: node, transport: transport}, nil
+}
+
+// Close stops the session for good and gives back the session's name and, with
+// the host's last session, the stream handler. Idempotent.
+func (v *Voice) Close() error {
+	err := v.Session.Close()
+	v.once.Do(func() {
+		v.transport.Release()
+		err = errors.Join(err, v.node.Close())
+	})
+	return err
+}
+
+func (cfg Config) withDefaults() Config {
+	latency := portaudio.DefaultLatency
+	if cfg.LowDelay {
+		latency = portaudio.LowDelay
+		cfg.Encoding.LowDelay = true
+		if cfg.Encoding.FrameDuration == 0 {
+			cfg.Encoding.FrameDuration = 10 * time.Millisecond
+		}
+	}
+	if cfg.Network.PacketInterval == 0 {
+		cfg.Network.PacketInterval = cfg.Encoding.FrameDuration
+	}
+	if cfg.Network.Logger == nil {
+		cfg.Network.Logger = cfg.Logger
+	}
+	if cfg.OpenSource == nil {
+		cfg.OpenSource = func() (audio.Source, error) {
+			return portaudio.OpenSource(portaudio.Config{Device: cfg.Microphone, Latency: latency, Logger: cfg.Logger})
+		}
+	}
+	if cfg.OpenSink == nil {
+		cfg.OpenSink = func() (audio.Sink, error) {
+			return portaudio.OpenSink(portaudio.Config{Device: cfg.Speaker, Latency: latency, Logger: cfg.Logger})
+		}
+	}
+	return cfg
+}
