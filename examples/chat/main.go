@@ -1,0 +1,156 @@
+// Chat talks to peers over libp2p: it is the example of how Parley is used,
+// the demo, and the instrument with which Parley is measured.
+//
+// It shows, in the order of the files: reading options (options.go), an
+// application's own libp2p host and what it knows of its peers (host.go), where
+// the sound comes from and goes to (sound.go), the four calls that make a
+// conversation (main.go), what to tell people while they talk (terminal.go), and
+// the statistics that can be had (stats.go).
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/libp2p/go-libp2p/gologshim"
+
+	"github.com/parley-voice/parley"
+	"github.com/parley-voice/parley/identity"
+)
+
+func main() {
+	// One warning of quic-go on standard error, of no use to somebody who
+	// wants to talk.
+	_ = os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
+	// libp2p logs there what chat says in its own words.
+	if os.Getenv("GOLOG_LOG_LEVEL") == "" {
+		gologshim.SetDefaultHandler(slog.DiscardHandler)
+	}
+	err := run(os.Args[1:])
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	default:
+		fmt.Fprintln(os.Stderr, "chat:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) > 0 && args[0] == "id" {
+		return printID(args[1:])
+	}
+	opt, err := parseOptions(args)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if opt.duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, opt.duration)
+		defer cancel()
+	}
+	return talk(ctx, opt)
+}
+
+// talk is a whole conversation.
+func talk(ctx context.Context, opt *options) (err error) {
+	// The application brings its libp2p host ...
+	host, err := newHost(opt)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, host.Close()) }()
+
+	// ... and Parley adds voice to it.
+	sound, err := newSound(opt)
+	if err != nil {
+		return err
+	}
+	voice, err := parley.New(host, parley.Config{
+		Name:       opt.name,
+		Microphone: opt.mic,
+		Speaker:    opt.speaker,
+		OpenSource: sound.source,
+		OpenSink:   sound.sink,
+		LowDelay:   opt.preset == "low-delay",
+		Mode:       opt.mode,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, voice.Close(), sound.err()) }()
+
+	// First call: we are in.
+	if err = voice.Start(ctx); err != nil {
+		return err
+	}
+	if err = printAddresses(host); err != nil {
+		return err
+	}
+
+	// Second call: so are they. A lobby would say so; here the command line
+	// does. Whoever else knocks may be let in later.
+	recorder := newRecorder(opt.record, voice)
+	defer func() { err = errors.Join(err, recorder.close()) }()
+	door := &door{opt: opt, voice: voice, recorder: recorder}
+	for _, p := range opt.peers {
+		if p.ID == host.ID() {
+			return fmt.Errorf("--peer %s is this very identity: give one of the two another --key", p.ID)
+		}
+		remember(host, p)
+		if err = door.admit(p.ID); err != nil {
+			return err
+		}
+	}
+
+	stats, err := newStatsWriter(opt.stats, voice)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stats.close()) }()
+
+	runTerminal(ctx, opt, voice, door, stats)
+	return stats.final()
+	// Third call, when somebody leaves: voice.PeerLeft(id). Fourth, when we do:
+	// voice.Stop(), which voice.Close() above does for us.
+}
+
+// door lets peers in.
+type door struct {
+	opt      *options
+	voice    *parley.Voice
+	recorder *recorder
+}
+
+func (d *door) admit(id identity.PeerID) error {
+	if err := d.recorder.follow(id); err != nil {
+		return err
+	}
+	return d.voice.PeerJoined(id)
+}
+
+// printID is "chat id".
+func printID(args []string) error {
+	fs := flag.NewFlagSet("chat id", flag.ContinueOnError)
+	path := fs.String("key", defaultKey(), "`file` with the private key, made if there is none")
+	if err := parse(fs, "chat id prints the own peer ID.\n\nFlags:\n", args); err != nil {
+		return err
+	}
+	key, err := identity.LoadOrCreateKey(*path)
+	if err != nil {
+		return err
+	}
+	id, err := peerIDOf(key)
+	if err != nil {
+		return err
+	}
+	fmt.Println(id)
+	return nil
+}
