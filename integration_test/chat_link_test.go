@@ -1,0 +1,113 @@
+package integration_test
+
+import (
+	"flag"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/parley-voice/parley/integration_test/chatlab"
+	"github.com/parley-voice/parley/integration_test/linkem"
+)
+
+var chatTime = flag.Duration("chat.time", 30*time.Second, "how long two chat processes talk through an emulated link")
+
+func talking(c *chatter) []string { return c.says() }
+
+func silent(*chatter) []string { return []string{"--in", "silence"} }
+
+// Not parallel to anything: how long packets wait depends on how soon processes
+// run.
+func TestTwoProcessesTalkThroughALink(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	for _, c := range []struct {
+		name      string
+		loss      float64
+		concealed float64 // percent, at most
+		buffer    float64 // ms, at most
+	}{
+		{"clean", 0, 0.5, 60},
+		{"5 % loss", 0.05, 1.5, 120},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			judge(t, func() (faults []string) {
+				lab := linkem.Start(t, linkem.Config{Impairment: linkem.Impairment{Delay: oneWay, Loss: c.loss}, Seed: 7})
+				call := startCall(t, lab, "/udp/4001/quic-v1", talking)
+				call.run(t, *chatTime)
+				for side, talker := range call.who {
+					listener := call.who[1-side]
+					d := follow(t, talker, listener)
+					t.Logf("%s to %s: %s", talker.name, listener.name, d.row(call.rate(linkem.Side(side))))
+					faults = append(faults, d.faults(c.concealed, c.buffer)...)
+					faults = append(faults, d.lateFaults()...)
+					checkGrowth(t, listener)
+				}
+				return faults
+			})
+		})
+	}
+}
+
+// checkGrowth fails if a process had more goroutines in the last third of a
+// call than in the one before. More lanes for a longer round trip are a few.
+func checkGrowth(t *testing.T, c *chatter) {
+	t.Helper()
+	lines := c.lines(t)
+	lines = lines[:len(lines)-1] // the final one is of the moment in which it ended
+	third := len(lines) / 3
+	least := func(lines []chatlab.Line) chatlab.Line {
+		return slices.MinFunc(lines, func(a, b chatlab.Line) int { return a.Goroutines - b.Goroutines })
+	}
+	early, late := least(lines[third:2*third]), least(lines[2*third:])
+	t.Logf("%s: %d goroutines and %d MB in the second third of the call, %d and %d in the last", c.name,
+		early.Goroutines, early.RSS>>20, late.Goroutines, late.RSS>>20)
+	if early.Goroutines == 0 || late.Goroutines > early.Goroutines+5 || late.Goroutines < early.Goroutines-5 {
+		t.Errorf("%s: %d goroutines, then %d", c.name, early.Goroutines, late.Goroutines)
+	}
+}
+
+func TestTwoProcessesTalkOverTCP(t *testing.T) {
+	t.Parallel()
+	judge(t, func() (faults []string) {
+		lab := linkem.Start(t, linkem.Config{Impairment: linkem.Impairment{Delay: oneWay}, Seed: 7})
+		call := startCall(t, lab, "/tcp/4001", talking)
+		call.run(t, 14*time.Second)
+		for side, talker := range call.who {
+			listener := call.who[1-side]
+			d := follow(t, talker, listener)
+			t.Logf("%s to %s: %s", talker.name, listener.name, d.row(call.rate(linkem.Side(side))))
+			if d.last.Transport != "tcp" || d.last.Lanes != 1 {
+				t.Errorf("%d lanes on %q, want 1 on tcp", d.last.Lanes, d.last.Transport)
+			}
+			faults = append(faults, d.faults(5, 200)...)
+		}
+		return faults
+	})
+}
+
+func TestSilenceCostsAtMostOneKilobitPerSecond(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	t.Parallel()
+	lab := linkem.Start(t, linkem.Config{Impairment: linkem.Impairment{Delay: oneWay}, Seed: 7})
+	call := startCall(t, lab, "/udp/4001/quic-v1", silent)
+	for side, c := range call.who {
+		other := call.who[1-side].id
+		c.until(t, "the other is here", 10*time.Second, func(l chatlab.Line) bool { return l.Peers[other].Path == "lan" })
+	}
+	call.run(t, *chatTime)
+	for side, c := range call.who {
+		rate := call.rate(linkem.Side(side))
+		last := lastTogether(c.lines(t), call.who[1-side].id)
+		t.Logf("%s sent %.2f kb/s of IP packets and %d packets of voice", c.name, rate, last.Sent)
+		if rate > 1 || rate == 0 {
+			t.Errorf("%s sent %.2f kb/s while silent, want at most 1", c.name, rate)
+		}
+		if last.Path != "lan" || last.Sent > 0 {
+			t.Errorf("%s: path %q, %d packets of voice sent; want lan and none", c.name, last.Path, last.Sent)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+// Package chatlab runs chat processes and reads what they say of themselves,
+// for the demo and for tests and measurements across processes.
+package chatlab
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// stopPatience is how long a process may take from the signal to its end.
+const stopPatience = 5 * time.Second
+
+// Build compiles the chat program into dir and returns its path.
+func Build(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "chat")
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/parley-voice/parley/examples/chat").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("chatlab: build chat: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// ID returns the peer ID of the key in a file, which is made if there is none.
+func ID(ctx context.Context, chat, key string) (string, error) {
+	out, err := exec.CommandContext(ctx, chat, "id", "--key", key).Output()
+	if err != nil {
+		return "", fmt.Errorf("chatlab: %s id: %w", chat, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// Process is a running chat.
+type Process struct {
+	cmd       *exec.Cmd
+	exited    chan struct{}
+	listening chan struct{} // closed at the first address
+
+	mu        sync.Mutex // guards what follows
+	output    strings.Builder
+	addresses []string
+	err       error
+}
+
+// Start runs a chat whose command line is prepared, but not its output.
+func Start(cmd *exec.Cmd) (*Process, error) {
+	p := &Process{cmd: cmd, exited: make(chan struct{}), listening: make(chan struct{})}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("chatlab: %w", err)
+	}
+	cmd.Stdout, cmd.Stderr = w, w
+	if err := cmd.Start(); err != nil {
+		_, _ = r.Close(), w.Close()
+		return nil, fmt.Errorf("chatlab: start: %w", err)
+	}
+	_ = w.Close() // the process has its own
+	go p.follow(r)
+	return p, nil
+}
+
+// follow reads what the process prints until it ends.
+func (p *Process) follow(r io.ReadCloser) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		p.mu.Lock()
+		fmt.Fprintln(&p.output, lines.Text())
+		if address, ok := strings.CutPrefix(lines.Text(), "listening "); ok {
+			p.addresses = append(p.addresses, address)
+		}
+		if strings.HasPrefix(lines.Text(), "invite ") {
+			close(p.listening)
+		}
+		p.mu.Unlock()
+	}
+	_ = r.Close()
+	err := p.cmd.Wait()
+	p.mu.Lock()
+	p.err = err
+	p.mu.Unlock()
+	close(p.exited)
+}
+
+// Addresses waits until the process listens and returns where.
+func (p *Process) Addresses(ctx context.Context) ([]string, error) {
+	select {
+	case <-p.listening:
+	case <-p.exited:
+		return nil, fmt.Errorf("chatlab: ended before it listened: %s", p.Output())
+	case <-ctx.Done():
+		return nil, fmt.Errorf("chatlab: wait for addresses: %w", ctx.Err())
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.addresses, nil
+}
+
+// Output is what the process has printed.
+func (p *Process) Output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.String()
+}
+
+// Pid is the process's number.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
+// Kill ends the process without asking it, as a crash would, and waits for its
+// end.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill() // it may have ended
+	<-p.exited
+}
+
+// Exited is closed when the process has ended.
+func (p *Process) Exited() <-chan struct{} { return p.exited }
+
+// Wait waits for the end and returns what went wrong, with the process's words.
+func (p *Process) Wait() error {
+	<-p.exited
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return fmt.Errorf("chatlab: chat: %w\n%s", p.err, p.output.String())
+	}
+	return nil
+}
+
+// Signal sends the process a signal. One that has ended gets none.
+func (p *Process) Signal(s os.Signal) error {
+	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("chatlab: signal: %w", err)
+	}
+	return nil
+}
+
+// Stop asks the process to end, and makes it end if it doesn't.
+func (p *Process) Stop() error {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-p.exited:
+		return p.Wait()
+	case <-time.After(stopPatience):
+		p.Kill()
+		return fmt.Errorf("chatlab: did not end within %v after SIGTERM\n%s", stopPatience, p.Output())
+	}
+}
