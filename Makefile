@@ -1,0 +1,80 @@
+# Everything a developer does here, by one word each. `make` lists the words.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+GO        ?= go
+FUZZTIME  ?= 60s
+BENCHTIME ?= 1s
+# Narrow any of the test targets with PKG, e.g. make race PKG=./session/...
+PKG       ?= ./...
+
+# quic-go would otherwise tell every test about the kernel's buffer limits.
+export QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING := true
+
+# The race detector's pointer checks don't understand the buffers that
+# PortAudio's binding hands to C.
+RACEFLAGS := -race -gcflags=github.com/gordonklaus/portaudio=-d=checkptr=0
+
+.PHONY: help demo test race soak fuzz bench bench-lanes latency cross lint fmt tidy examples check setup clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## install what building, testing and linting need
+	@scripts/setup.sh build test lint
+
+demo: ## three peers talk to each other on this machine
+	@scripts/setup.sh build
+	$(GO) run ./examples/chat/demo
+
+test: ## run all tests, in random order
+	@scripts/setup.sh test
+	@GO='$(GO)' scripts/test.sh -shuffle=on -timeout 9m -- $(PKG)
+
+race: ## run all tests under the race detector
+	@scripts/setup.sh test
+	@GO='$(GO)' scripts/test.sh $(RACEFLAGS) -shuffle=on -timeout 25m -- $(PKG)
+
+soak: ## run the hours-long tests (PARLEY_SOAK=1)
+	@scripts/setup.sh test
+	PARLEY_SOAK=1 $(GO) test -run Soak -count=1 -v -timeout 3h $(PKG)
+
+fuzz: ## run every fuzz target for FUZZTIME (60s) each
+	@scripts/setup.sh build
+	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' scripts/fuzz.sh $(PKG)
+
+bench: ## run all benchmarks for BENCHTIME (1s) each
+	@scripts/setup.sh build
+	$(GO) test -run='^$$' -bench=. -benchmem -benchtime=$(BENCHTIME) -timeout 60m $(PKG)
+
+latency: ## measure from mouth to ear through virtual sound devices
+	@scripts/setup.sh test
+	$(GO) test -run='^TestMouthToEar$$' -count=1 -v ./integration_test
+
+cross: ## build what needs no C for windows and darwin
+	@GO='$(GO)' scripts/cross.sh
+
+bench-lanes: ## show what striping over several streams does for timing
+	$(GO) test -run='^TestLanesPay$$' -count=1 -v -timeout 60m ./p2p -lanes.full
+
+lint: ## run the linters that .golangci.yml names
+	@scripts/setup.sh build lint
+	@PATH="$(CURDIR)/bin:$$PATH:$$($(GO) env GOPATH)/bin" golangci-lint run $(PKG)
+
+fmt: ## format the code as the linters want it
+	@scripts/setup.sh lint
+	@PATH="$(CURDIR)/bin:$$PATH:$$($(GO) env GOPATH)/bin" golangci-lint fmt
+
+tidy: ## show what go mod tidy would change, and fail if anything
+	$(GO) mod tidy -diff
+
+examples: ## build all example programs into bin/
+	@scripts/setup.sh build
+	@mkdir -p bin
+	$(GO) build -o bin/ ./examples/...
+
+check: lint tidy test race examples ## all that a change must pass
+
+clean: ## remove what make built
+	rm -rf bin out coverage.out
