@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -85,6 +86,28 @@ func TestSpeechAfterAPauseIsWhole(t *testing.T) {
 		t.Logf("low delay %v: spectral distance %.2f dB after a pause, %.2f without DTX", lowDelay, distance[0], distance[1])
 		if distance[0] > distance[1]+0.5 {
 			t.Errorf("low delay %v: spectral distance %.2f dB after a pause, %.2f without DTX", lowDelay, distance[0], distance[1])
+		}
+	}
+}
+
+// Who says nothing costs nothing, from the first frame on, and what is said at
+// last is sent from its first frame on.
+func TestSilenceBeforeTheFirstWordIsNotSent(t *testing.T) {
+	word := speech(t)
+	word = word[slices.IndexFunc(word, func(x float32) bool { return x > 0.05 }):][:codec.SampleRate]
+	for _, lowDelay := range []bool{false, true} {
+		for _, d := range durations {
+			e := newEncoder(t, codec.Config{FrameDuration: d, LowDelay: lowDelay})
+			const silent = 10
+			packets := encodeAll(t, e, append(make([]float32, silent*e.FrameSamples()), word...))
+			for i, p := range packets[:silent] {
+				if len(p) > 0 {
+					t.Errorf("low delay %v, %v: %d bytes are sent in frame %d", lowDelay, d, len(p), i)
+				}
+			}
+			if len(packets[silent]) == 0 {
+				t.Errorf("low delay %v, %v: the first word's first frame isn't sent", lowDelay, d)
+			}
 		}
 	}
 }

@@ -44,7 +44,7 @@ func (Codec) NewEncoder(c codec.Config) (codec.Encoder, error) {
 		}
 	}
 	samples := int(c.FrameDuration.Milliseconds()) * codec.SampleRate / 1000
-	return &encoder{opus: o, frame: make([]float32, samples), dtx: !c.NoDTX}, nil
+	return &encoder{opus: o, frame: make([]float32, samples), dtx: !c.NoDTX, pause: newPause()}, nil
 }
 
 // FrameSamples is the length of the frames that Encode takes.
@@ -53,8 +53,9 @@ func (e *encoder) FrameSamples() int { return len(e.frame) }
 // Encode codes one frame. Samples that are no numbers count as silence. In a
 // pause, 200 to 500 ms after speech, or after 1.5 s of nothing but steady noise,
 // the packet is empty until there is speech again: the comfort noise that
-// libopus would send every 400 ms is left out too. It allocates nothing, but for a few bytes when speech begins and every
-// 400 ms in a pause.
+// libopus would send every 400 ms is left out too. Digital silence before the
+// first word is a pause. It allocates nothing, but for a few bytes when speech
+// begins and every 400 ms in a pause.
 func (e *encoder) Encode(dst []byte, pcm []float32) ([]byte, error) {
 	if len(pcm) != len(e.frame) {
 		return nil, fmt.Errorf("%w: %d samples, want %d", codec.ErrFrame, len(pcm), len(e.frame))

@@ -2,6 +2,7 @@ package opus_test
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/codec/opus"
@@ -21,6 +22,9 @@ func Example() {
 		return
 	}
 	pcm := make([]float32, encoder.FrameSamples()) // from a microphone
+	for i := range pcm {
+		pcm[i] = 0.1 * float32(math.Sin(2*math.Pi*440*float64(i)/codec.SampleRate))
+	}
 	var buffers [2][codec.MaxPacketBytes]byte
 	if _, err = encoder.Encode(buffers[0][:], pcm); err != nil {
 		fmt.Println(err)

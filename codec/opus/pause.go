@@ -39,6 +39,10 @@ type pause struct {
 	high   float64 // and its highest
 }
 
+// newPause begins as after a long digital silence: before the first sound there
+// is nothing to fade out.
+func newPause() pause { return pause{open: true, quiet: hangover} }
+
 // hear takes the next frame, and reports whether it begins a word.
 func (p *pause) hear(frame []float32) (onset bool) {
 	var sum float64
