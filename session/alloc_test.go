@@ -53,7 +53,7 @@ func still(tb testing.TB, transport link.Transport, peers int) *conversation {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		p.listener.ready.Store(true)
+		p.listener.wants.Store(wantsVoice)
 		p.hearing.understood.Store(true)
 		p.listener.copies.Store(1)
 		c.roster.add(p)

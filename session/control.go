@@ -216,7 +216,7 @@ func (c *conversation) heardBye(p *peer, b *wire.Bye) {
 	}
 	reason := p.gone
 	p.greeting = greeting{}
-	p.listener.ready.Store(false)
+	p.listener.wants.Store(wantsNothing)
 	p.hearing.understood.Store(false)
 	p.hearing.announced.Store(false)
 	p.mu.Unlock()

@@ -61,18 +61,30 @@ func newPeer(c *conversation, id identity.PeerID, set *peerSettings) (*peer, err
 	}, nil
 }
 
-// readyLocked decides whether voice is sent to the peer.
-func (p *peer) readyLocked() bool {
+// upLocked tells whether we can talk to the peer: both sides greeted, understand
+// each other, and there is a way.
+func (p *peer) upLocked() bool {
 	g := &p.greeting
-	return g.sent && g.received && g.incompatible == "" && !p.remote.deafened && p.path.Kind != link.None
+	return g.sent && g.received && g.incompatible == "" && p.path.Kind != link.None
+}
+
+// wantsLocked decides what the peer is sent of our voice.
+func (p *peer) wantsLocked() int32 {
+	switch {
+	case !p.upLocked():
+		return wantsNothing
+	case p.remote.deafened:
+		return wantsEnd
+	}
+	return wantsVoice
 }
 
 // updateLocked sets what follows from greeting, path and state, and returns
 // the events to send, if any, once the lock is gone.
 func (p *peer) updateLocked() (events []Event) {
 	g := &p.greeting
-	p.listener.ready.Store(p.readyLocked())
-	up := g.sent && g.received && g.incompatible == "" && p.path.Kind != link.None
+	up := p.upLocked()
+	p.listener.wants.Store(p.wantsLocked())
 	switch {
 	case up && !g.announced:
 		g.announced = true

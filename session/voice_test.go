@@ -157,12 +157,12 @@ func TestEndOfSpurtCarriesAllCopies(t *testing.T) {
 		}
 	}
 	v := wire.Voice{End: true}
-	addCopies(&v, end, 3)
+	addCopies(&v, end, 3, 0)
 	if v.NumCopies != 3 || v.Copies[0].Offset != 1 || v.Copies[2].Offset != 3 {
 		t.Errorf("%d copies at the end: %+v", v.NumCopies, v.Copies)
 	}
 	v = wire.Voice{}
-	addCopies(&v, &spoken{seq: end.seq, timestamp: end.timestamp, spurt: end.spurt, earlier: end.earlier}, 3)
+	addCopies(&v, &spoken{seq: end.seq, timestamp: end.timestamp, spurt: end.spurt, earlier: end.earlier}, 3, 0)
 	if v.NumCopies != 1 || v.Copies[0].Offset != 3 {
 		t.Errorf("%d copies within the spurt, want the one 3 back", v.NumCopies)
 	}
