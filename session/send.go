@@ -111,14 +111,16 @@ func (c *conversation) sendTo(p *peer, said *spoken) {
 }
 
 // addCopies adds a copy of the packet sent offset packets earlier, if the
-// listener got that one, whose spurt began with the packet from; the end of a
-// talk spurt, after which nothing follows, carries all up to that one.
+// listener got that one, whose spurt began with the packet from. The end of a
+// talk spurt, after which nothing follows, carries all up to that one; of four
+// there is room for three, and the last packet goes without: beside its own
+// copy it would be lost with it most often, and people end quietly.
 func addCopies(v *wire.Voice, said *spoken, offset int, from int64) {
 	nearest := offset
 	if said.end {
 		nearest = 1
 	}
-	for o := nearest; o <= offset && v.NumCopies < wire.MaxCopies; o++ {
+	for o := offset; o >= nearest && v.NumCopies < wire.MaxCopies; o-- {
 		h := said.before(o)
 		if h == nil || h.seq < from {
 			continue

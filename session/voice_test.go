@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -146,26 +147,58 @@ func TestCopiesBelongToTheSameSpurtWithoutGap(t *testing.T) {
 	}
 }
 
-func TestEndOfSpurtCarriesAllCopies(t *testing.T) {
-	tk := newTestTalker(t, 20*time.Millisecond)
-	say(t, tk, loudBlock(), true, 20)
-	var end *spoken
-	for end == nil {
-		var err error
-		if end, err = tk.push(loudBlock(), false); err != nil {
+// At each offset every packet has a copy, in a later packet or at the end; of
+// four at the end there is room for three, and the last goes without.
+func TestEndOfSpurtCarriesTheCopiesThatAreStillDue(t *testing.T) {
+	for offset, want := range [][]int{1: {1}, 2: {2, 1}, 3: {3, 2, 1}, 4: {4, 3, 2}} {
+		tk := newTestTalker(t, 20*time.Millisecond)
+		say(t, tk, loudBlock(), true, 20)
+		end, err := tk.push(loudBlock(), false)
+		for end == nil && err == nil {
+			end, err = tk.push(loudBlock(), false)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
+		v := wire.Voice{End: true}
+		addCopies(&v, end, offset, 1)
+		var got []int
+		for _, c := range v.Copies[:v.NumCopies] {
+			got = append(got, c.Offset)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("offset %d: the end carries copies of %v packets back, want %v", offset, got, want)
+		}
 	}
-	v := wire.Voice{End: true}
-	addCopies(&v, end, 3, 0)
-	if v.NumCopies != 3 || v.Copies[0].Offset != 1 || v.Copies[2].Offset != 3 {
-		t.Errorf("%d copies at the end: %+v", v.NumCopies, v.Copies)
+}
+
+func TestCopyWithinASpurtIsTheOneAtTheOffset(t *testing.T) {
+	tk := newTestTalker(t, 20*time.Millisecond)
+	said := lastOf(t, tk, 20)
+	for offset := 1; offset <= wire.MaxOffset; offset++ {
+		v := wire.Voice{}
+		addCopies(&v, said, offset, 1)
+		if v.NumCopies != 1 || v.Copies[0].Offset != offset {
+			t.Errorf("offset %d: %d copies, the first %d back", offset, v.NumCopies, v.Copies[0].Offset)
+		}
+		v = wire.Voice{}
+		if addCopies(&v, said, offset, said.seq-int64(offset)+1); v.NumCopies != 0 {
+			t.Errorf("offset %d: a copy of a packet that the listener wasn't sent", offset)
+		}
 	}
-	v = wire.Voice{}
-	addCopies(&v, &spoken{seq: end.seq, timestamp: end.timestamp, spurt: end.spurt, earlier: end.earlier}, 3, 0)
-	if v.NumCopies != 1 || v.Copies[0].Offset != 3 {
-		t.Errorf("%d copies within the spurt, want the one 3 back", v.NumCopies)
+}
+
+// lastOf says blocks, an even number, and returns the last packet.
+func lastOf(t *testing.T, tk *talker, blocks int) (last *spoken) {
+	t.Helper()
+	for range blocks {
+		s, err := tk.push(loudBlock(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = s
 	}
+	return last
 }
 
 func TestTalkerAllocatesNothing(t *testing.T) {
