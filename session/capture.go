@@ -158,7 +158,6 @@ func (c *conversation) speak(mic *audio.Block) {
 	said, err := cs.talker.push(mic, open)
 	if err != nil {
 		cs.errs.Add(1)
-		return
 	}
 	cs.speaking.Store(cs.talker.inSpurt)
 	if said != nil {

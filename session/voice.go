@@ -55,7 +55,8 @@ func newTalker(c codec.Codec, cfg codec.Config) (*talker, error) {
 }
 
 // push takes one block, and says whether it is to be said. When a packet is
-// complete it is returned, valid until the next push.
+// complete it is returned, valid until the next push; beside an error too: what
+// can't be encoded ends the spurt.
 func (t *talker) push(b *audio.Block, open bool) (*spoken, error) {
 	copy(t.frame[t.fill:], b[:])
 	t.fill += audio.BlockSamples
@@ -71,7 +72,7 @@ func (t *talker) push(b *audio.Block, open bool) (*spoken, error) {
 	}
 	payload, err := t.enc.Encode(t.out[:], t.frame)
 	if err != nil {
-		return nil, fmt.Errorf("session: %w", err)
+		return t.endSpurt(start), fmt.Errorf("session: %w", err)
 	}
 	if len(payload) == 0 {
 		return t.endSpurt(start), nil
@@ -83,8 +84,13 @@ func (t *talker) push(b *audio.Block, open bool) (*spoken, error) {
 	return t.number(start, len(t.frame), payload), nil
 }
 
-// skip advances the clock over blocks that were lost.
+// skip advances the clock over blocks that were lost. A spurt doesn't go on over
+// a gap in time: what follows is another one, or its end.
 func (t *talker) skip(blocks int) {
+	if t.inSpurt && blocks > 0 {
+		t.inSpurt = false
+		t.ended, t.repeats = t.clock-int64(t.fill), 1+endRepeats
+	}
 	t.clock += int64(blocks) * audio.BlockSamples
 	t.fill, t.said = 0, false
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -200,6 +201,52 @@ func lastOf(t *testing.T, tk *talker, blocks int) (last *spoken) {
 	}
 	return last
 }
+
+// Packets of a spurt follow each other without a gap in time: after blocks that
+// were lost comes another spurt, or the end of this one.
+func TestASpurtDoesNotGoOnOverAGap(t *testing.T) {
+	tk := newTestTalker(t, 20*time.Millisecond)
+	last := *lastOf(t, tk, 20)
+	say(t, tk, loudBlock(), true, 1) // half a frame, lost with the rest
+	tk.skip(5)
+	next := say(t, tk, loudBlock(), true, 2)
+	if len(next) != 1 || next[0].spurt != last.spurt+1 || next[0].seq != last.seq+1 || next[0].timestamp != 26*480 {
+		t.Fatalf("after the gap %+v, want the first packet of another spurt at 260 ms", next)
+	}
+	tk.skip(5)
+	ends := say(t, tk, loudBlock(), false, 20)
+	if len(ends) != 1+endRepeats {
+		t.Fatalf("%d packets of silence after a gap, want the end and %d repeats", len(ends), endRepeats)
+	}
+	for _, s := range ends {
+		if !s.end || s.spurt != next[0].spurt || s.timestamp != 28*480 {
+			t.Errorf("after the gap %+v, want the end at 280 ms", s)
+		}
+	}
+}
+
+func TestWhatCannotBeEncodedEndsTheSpurt(t *testing.T) {
+	tk := newTestTalker(t, 20*time.Millisecond)
+	last := *lastOf(t, tk, 20)
+	good := tk.enc
+	tk.enc = failing{good}
+	say(t, tk, loudBlock(), true, 1)
+	end, err := tk.push(loudBlock(), true)
+	if !errors.Is(err, errEncode) || end == nil || !end.end || end.spurt != last.spurt || end.timestamp != 20*480 {
+		t.Fatalf("%+v, %v; want the end at 200 ms, and the error", end, err)
+	}
+	tk.enc = good
+	if next := lastOf(t, tk, 2); next.spurt != last.spurt+1 {
+		t.Errorf("after the failure %+v, want another spurt", next)
+	}
+}
+
+// failing is an encoder that can't.
+type failing struct{ codec.Encoder }
+
+func (failing) Encode([]byte, []float32) ([]byte, error) { return nil, errEncode }
+
+var errEncode = errors.New("broken on purpose")
 
 func TestTalkerAllocatesNothing(t *testing.T) {
 	tk := newTestTalker(t, 20*time.Millisecond)
