@@ -40,7 +40,7 @@ func still(tb testing.TB, transport link.Transport, peers int) *conversation {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c := &conversation{s: s, cfg: s.cfg, log: s.log, transport: transport, done: make(chan struct{}), wake: make(chan struct{}, 1)}
+	c := &conversation{s: s, cfg: s.cfg, log: s.log, transport: transport, done: make(chan struct{}), closing: make(chan struct{}), wake: make(chan struct{}, 1)}
 	c.mic.open = true
 	tk, err := newTalker(c.cfg.Codec, c.cfg.Encoding)
 	if err != nil {

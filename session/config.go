@@ -42,12 +42,15 @@ type Config struct {
 
 	// OpenSource opens what is said, at Start; Stop closes it. An error makes
 	// this side a listener only, which an event says; so does nil, be it the
-	// function or the source, but that is no event.
+	// function or the source, but that is no event. A Start that is given up
+	// while OpenSource runs leaves it behind, and closes what it opens; the
+	// next Start waits for that, as long as its context allows, so there are
+	// never two calls at once.
 	OpenSource func() (audio.Source, error)
 
 	// OpenSink opens where it is heard, at Start; Stop closes it. An error or
-	// nil makes this side a talker only, in the same way; taps work all the
-	// same.
+	// nil makes this side a talker only, in the same way, and the next Start
+	// waits for it likewise; taps work all the same.
 	OpenSink func() (audio.Sink, error)
 
 	Chain          audio.Chain // applied to the microphone, in order, beside the mix that is played

@@ -32,14 +32,14 @@ type conversation struct {
 	heard   audio.Block // runPlayback's: what one peer says now
 
 	wake    chan struct{} // there is work for runControl
-	done    chan struct{} // closed when the conversation ends
+	closing chan struct{} // closed when the conversation is about to end
+	done    chan struct{} // closed when it ends
 	loops   sync.WaitGroup
 	control controlState
 }
 
-// openConversation opens source, sink and transport and starts the three
-// goroutines.
-func openConversation(ctx context.Context, s *Session) (*conversation, error) {
+// prepareConversation opens source and sink, but doesn't say a word to anybody.
+func prepareConversation(ctx context.Context, s *Session) (*conversation, error) {
 	c := &conversation{
 		s:         s,
 		cfg:       s.cfg,
@@ -47,6 +47,7 @@ func openConversation(ctx context.Context, s *Session) (*conversation, error) {
 		transport: s.cfg.Transport,
 		started:   time.Now(),
 		wake:      make(chan struct{}, 1),
+		closing:   make(chan struct{}),
 		done:      make(chan struct{}),
 	}
 	talker, err := newTalker(c.cfg.Codec, c.cfg.Encoding)
@@ -57,26 +58,22 @@ func openConversation(ctx context.Context, s *Session) (*conversation, error) {
 	if err := c.openEndpoints(ctx); err != nil {
 		return nil, err
 	}
-	if err := c.transport.Open(c); err != nil {
-		c.mic.close()
-		c.speaker.close()
-		return nil, fmt.Errorf("session: open transport: %w", err)
-	}
-	c.loops.Go(c.runCapture)
-	c.loops.Go(c.runPlayback)
-	c.loops.Go(c.runControl)
 	return c, nil
 }
 
 func (c *conversation) openEndpoints(ctx context.Context) error {
 	mic := openLater(c.cfg.OpenSource)
 	speaker := openLater(c.cfg.OpenSink)
-	errMic := c.mic.take(ctx, mic, "no microphone configured")
-	errSpeaker := c.speaker.take(ctx, speaker, "no speaker configured")
-	if err := ctx.Err(); err != nil {
-		c.mic.close()
-		c.speaker.close()
-		return fmt.Errorf("session: start: %w", err)
+	leftMic, errMic := c.mic.take(ctx, mic, "no microphone configured")
+	leftSpeaker, errSpeaker := c.speaker.take(ctx, speaker, "no speaker configured")
+	if err := stopped(ctx); err != nil {
+		c.discard()
+		for _, left := range []<-chan struct{}{leftMic, leftSpeaker} {
+			if left != nil {
+				c.s.abandoned = append(c.s.abandoned, left)
+			}
+		}
+		return err
 	}
 	if errMic != nil {
 		c.emit(DeviceChanged{Device: Microphone, Reason: errMic.Error()})
@@ -87,9 +84,29 @@ func (c *conversation) openEndpoints(ctx context.Context) error {
 	return nil
 }
 
+// discard gives up a conversation that was prepared and not opened.
+func (c *conversation) discard() {
+	c.mic.close()
+	c.speaker.close()
+}
+
+// open opens the transport and starts the three goroutines.
+func (c *conversation) open() error {
+	c.started = time.Now()
+	if err := c.transport.Open(c); err != nil {
+		return fmt.Errorf("session: open transport: %w", err)
+	}
+	c.loops.Go(c.runCapture)
+	c.loops.Go(c.runPlayback)
+	c.loops.Go(c.runControl)
+	return nil
+}
+
 // close takes leave and waits until nothing is left. Peers, source and sink
-// go at the same time.
+// go at the same time. What is left behind all the same, because it is stuck,
+// finds nobody there any more.
 func (c *conversation) close() error {
+	close(c.closing)
 	c.sayBye()
 	close(c.done)
 	var closing sync.WaitGroup
@@ -100,6 +117,7 @@ func (c *conversation) close() error {
 	if err != nil {
 		err = fmt.Errorf("session: close transport: %w", err)
 	}
+	c.roster.clear()
 	gone := make(chan struct{})
 	go func() { // ends with the endpoints, at the latest when the application's code returns
 		closing.Wait()

@@ -20,8 +20,9 @@
 // # Goroutines
 //
 // While started a session runs three goroutines: capture, playback and
-// control. They end before Stop returns. The application's calls are put in
-// order by one mutex and may come from any goroutine; events, taps and the
-// transport's handler are never called with a lock held that such a call
-// needs.
+// control. They end before Stop returns. The application's calls may come
+// from any goroutine and are put in order, one after the other (order.go),
+// except that only Start waits for devices being opened, and that PeerJoined
+// and PeerLeft don't wait for a Stop. Events, taps and the transport's handler
+// are never called with a lock held that such a call needs.
 package session

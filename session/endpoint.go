@@ -46,29 +46,32 @@ func openLater[T io.Closer](open func() (T, error)) <-chan opened[T] {
 }
 
 // take waits for an endpoint that is being opened. The error says why there is
-// none although one is configured.
-func (e *endpoint[T]) take(ctx context.Context, ch <-chan opened[T], none string) error {
+// none although one is configured. abandoned is not nil if ctx was over before;
+// it is closed when the endpoint has been opened and closed again.
+func (e *endpoint[T]) take(ctx context.Context, ch <-chan opened[T], none string) (abandoned <-chan struct{}, err error) {
 	select {
 	case o := <-ch:
 		switch {
 		case errors.Is(o.err, errNotConfigured), o.err == nil && any(o.value) == nil:
 			e.reason = none
-			return nil
+			return nil, nil
 		case o.err != nil:
 			e.reason = o.err.Error()
-			return o.err
+			return nil, o.err
 		}
 		e.value, e.open = o.value, true
 		e.device, _ = any(o.value).(audio.Device)
-		return nil
+		return nil, nil
 	case <-ctx.Done():
+		gone := make(chan struct{})
 		go func() { // ends when open returns
+			defer close(gone)
 			if o := <-ch; o.err == nil && any(o.value) != nil {
 				_ = o.value.Close() // nobody is left to be told
 			}
 		}()
 		e.reason = ctx.Err().Error()
-		return ctx.Err()
+		return gone, ctx.Err()
 	}
 }
 

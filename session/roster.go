@@ -49,6 +49,12 @@ func (r *roster) remove(p *peer) {
 	r.replace(slices.DeleteFunc(slices.Clone(r.list()), func(q *peer) bool { return q == p }))
 }
 
+func (r *roster) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.replace(nil)
+}
+
 func (r *roster) replace(order []*peer) {
 	byID := make(map[identity.PeerID]*peer, len(order))
 	for _, p := range order {

@@ -29,16 +29,20 @@ type Session struct {
 
 	// calls puts the calls of the application in order: who sends into it goes,
 	// and receives when done. It is held while the transport is called;
-	// nothing that a transport, source, sink or tap calls takes it. It is a
-	// channel because Stop holds it while time passes, which a bubble of
-	// testing/synctest allows for those who wait on a channel only.
-	calls chan struct{}
+	// nothing that a transport calls takes it. It is a channel because Stop
+	// holds it while time passes, which a bubble of testing/synctest allows
+	// for those who wait on a channel only, and because waiting may be given
+	// up. starts does the same among the calls of Start, which take their time
+	// to open devices, without calls. It guards abandoned.
+	calls, starts chan struct{}
+	abandoned     []<-chan struct{} // each closed when an endpoint that a Start gave up is gone
 
-	mu          sync.Mutex // guards what follows
-	conv        *conversation
-	closed      bool
-	cancelStart context.CancelFunc // of a Start under way
-	settings    map[identity.PeerID]*peerSettings
+	mu       sync.Mutex // guards what follows
+	conv     *conversation
+	closed   bool
+	settings map[identity.PeerID]*peerSettings
+	era      context.Context // over with the next Stop or Close, which thereby ends the Starts before it
+	endEra   context.CancelFunc
 }
 
 // New checks the configuration and returns a session that is stopped. It
@@ -48,48 +52,55 @@ func New(cfg Config) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Session{
+	s := &Session{
 		cfg:      cfg,
 		log:      cfg.Logger,
 		events:   newEventQueue(),
 		calls:    make(chan struct{}, 1),
+		starts:   make(chan struct{}, 1),
 		settings: make(map[identity.PeerID]*peerSettings),
-	}, nil
+	}
+	s.era, s.endEra = context.WithCancel(context.Background())
+	return s, nil
 }
 
-// Start begins the conversation with nobody in it. ctx bounds the start only.
-// A source or sink that can't be opened doesn't fail it: the session goes on
-// as a listener or talker only. It fails with ErrStarted, ErrClosed, ctx's
-// error, or the transport's.
+// Start begins the conversation with nobody in it. ctx bounds the start only; a
+// Stop or Close ends it too, with context.Canceled. A source or sink that can't
+// be opened doesn't fail it: the session goes on as a listener or talker only.
+// It fails with ErrStarted, ErrClosed, ctx's error, or the transport's. The
+// session is started when it has returned.
 func (s *Session) Start(ctx context.Context) error {
-	defer s.enter()()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if err := s.beginStart(cancel); err != nil {
+	era := s.currentEra()
+	defer context.AfterFunc(era, cancel)()
+	if err := turn(ctx, s.starts); err != nil {
 		return err
 	}
-	conv, err := openConversation(ctx, s)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cancelStart = nil
+	defer func() { <-s.starts }()
+	if err := s.mayStart(ctx); err != nil {
+		return err
+	}
+	conv, err := prepareConversation(ctx, s)
 	if err != nil {
 		return err
 	}
-	s.conv = conv
-	s.log.Info("voice session started", "self", conv.transport.Self())
-	return nil
-}
-
-func (s *Session) beginStart(cancel context.CancelFunc) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return ErrClosed
-	case s.conv != nil:
-		return ErrStarted
+	if err = turn(ctx, s.calls); err == nil {
+		defer s.leave()
+		// Who calls Stop is told that this is over, whether or not ctx has
+		// heard of it yet.
+		if err = stopped(era); err == nil {
+			err = conv.open()
+		}
 	}
-	s.cancelStart = cancel
+	if err != nil {
+		conv.discard()
+		return err
+	}
+	s.mu.Lock()
+	s.conv = conv
+	s.mu.Unlock()
+	s.log.Info("voice session started", "self", conv.transport.Self())
 	return nil
 }
 
@@ -98,12 +109,9 @@ func (s *Session) beginStart(cancel context.CancelFunc) error {
 // ErrStuck says that a source, sink, tap or processor of the application did
 // not return and was left behind. Stopping what isn't started is no error.
 func (s *Session) Stop() error {
-	s.mu.Lock()
-	if s.cancelStart != nil {
-		s.cancelStart()
-	}
-	s.mu.Unlock()
-	defer s.enter()()
+	s.beginEra()
+	s.calls <- struct{}{}
+	defer s.leave()
 	return s.stop()
 }
 
@@ -113,8 +121,8 @@ func (s *Session) stop() error {
 	if conv == nil {
 		return nil
 	}
-	err := conv.close()
 	peers := s.Peers()
+	err := conv.close()
 	s.mu.Lock()
 	s.conv = nil
 	s.mu.Unlock()
@@ -126,12 +134,9 @@ func (s *Session) stop() error {
 // Close stops the session for good and closes the channel of Events.
 // Idempotent.
 func (s *Session) Close() error {
-	s.mu.Lock()
-	if s.cancelStart != nil {
-		s.cancelStart()
-	}
-	s.mu.Unlock()
-	defer s.enter()()
+	s.beginEra()
+	s.calls <- struct{}{}
+	defer s.leave()
 	err := s.stop()
 	s.mu.Lock()
 	s.closed = true
@@ -146,11 +151,11 @@ func (s *Session) Close() error {
 // this side itself, change nothing. It fails with ErrNotStarted, ErrClosed, or
 // for an ID that the transport can't take (link.ErrInvalidPeer).
 func (s *Session) PeerJoined(id identity.PeerID) error {
-	defer s.enter()()
-	conv, err := s.running()
+	conv, err := s.enter()
 	if err != nil {
 		return err
 	}
+	defer s.leave()
 	if id == conv.transport.Self() {
 		return nil
 	}
@@ -168,11 +173,11 @@ func (s *Session) PeerJoined(id identity.PeerID) error {
 // that peer is heard. A peer that isn't there changes nothing. It fails with
 // ErrNotStarted or ErrClosed.
 func (s *Session) PeerLeft(id identity.PeerID) error {
-	defer s.enter()()
-	conv, err := s.running()
+	conv, err := s.enter()
 	if err != nil {
 		return err
 	}
+	defer s.leave()
 	err = conv.leave(id)
 	s.delist(id)
 	return err
@@ -228,13 +233,6 @@ func (s *Session) SetTalking(talking bool) { s.talking.Store(talking) }
 // Talking reports whether the key of PushToTalk is down.
 func (s *Session) Talking() bool { return s.talking.Load() }
 
-// enter waits for the calls before this one; the returned function lets the
-// next one in.
-func (s *Session) enter() (leave func()) {
-	s.calls <- struct{}{}
-	return func() { <-s.calls }
-}
-
 func (s *Session) stateChanged() {
 	if conv := s.current(); conv != nil {
 		conv.announceState()
@@ -245,18 +243,6 @@ func (s *Session) current() *conversation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.conv
-}
-
-func (s *Session) running() (*conversation, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return nil, ErrClosed
-	case s.conv == nil:
-		return nil, ErrNotStarted
-	}
-	return s.conv, nil
 }
 
 // wrapPeer adds to a transport's error what it doesn't know.
