@@ -56,7 +56,7 @@ func (c *conversation) runCapture() {
 			cs.talker.skip(skipped)
 		}
 		// Source and processors are the application's: what they give may be
-		// anything.
+		// anything, and may come when the conversation is over.
 		audio.Repair(cs.mic[:])
 		c.mix.take(&cs.mix)
 		c.cfg.Chain.Process(&cs.mic, &cs.mix)
@@ -84,7 +84,11 @@ func (c *conversation) readMicrophone() (skipped int, ok bool) {
 	c.mic.began(cs.pace.next.Add(-2 * audio.BlockDuration))
 	// A file plays on while we were suspended.
 	catchUp(c.done, skipped, func() error { return c.mic.value.ReadBlock(&cs.mic) })
-	c.readFailed(c.mic.value.ReadBlock(&cs.mic))
+	err := c.mic.value.ReadBlock(&cs.mic)
+	if c.isDone() {
+		return 0, false
+	}
+	c.readFailed(err)
 	return skipped, true
 }
 
@@ -96,6 +100,9 @@ func (c *conversation) readDevice() bool {
 	default:
 	}
 	err := c.mic.value.ReadBlock(&cs.mic)
+	if c.isDone() {
+		return false
+	}
 	now := time.Now()
 	if !c.readFailed(err) {
 		c.mic.began(now.Add(-audio.BlockDuration - c.mic.latency()))
@@ -125,9 +132,6 @@ func (c *conversation) readFailed(err error) bool {
 		return true
 	}
 	cs.errs.Add(1)
-	if c.isDone() {
-		return true
-	}
 	if c.mic.setReason(err.Error()) {
 		c.log.Warn("microphone failed", "error", err)
 		c.emit(DeviceChanged{Device: Microphone, Reason: err.Error()})
@@ -160,7 +164,7 @@ func (c *conversation) speak(mic *audio.Block) {
 		cs.errs.Add(1)
 	}
 	cs.speaking.Store(cs.talker.inSpurt)
-	if said != nil {
+	if said != nil && !c.isDone() {
 		cs.spoken.Add(1)
 		c.send(said)
 	}

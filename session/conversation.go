@@ -160,7 +160,13 @@ func (c *conversation) leave(id identity.PeerID) error {
 	return wrapPeer(err, "leave", id)
 }
 
-func (c *conversation) emit(e Event) { c.s.events.emit(e) }
+// emit tells the application something. When the conversation is over there is
+// nothing more to tell: what was stuck in it comes too late.
+func (c *conversation) emit(e Event) {
+	if !c.isDone() {
+		c.s.events.emit(e)
+	}
+}
 
 func (c *conversation) emitAll(events []Event) {
 	for _, e := range events {

@@ -29,6 +29,9 @@ func (c *conversation) runPlayback() {
 			c.fillGap(skipped)
 		}
 		c.mixPeers(&mixer, time.Now())
+		if c.isDone() {
+			return
+		}
 		mixer.Mix(&out)
 		if c.s.Deafened() {
 			out = audio.StereoBlock{}
@@ -63,6 +66,9 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 		}
 		gain, taps := p.settings.now()
 		for _, tap := range taps {
+			if c.isDone() {
+				return // a tap was stuck, and others hear the next conversation by now
+			}
 			(*tap)(block)
 		}
 		p.input.SetGain(gain)
@@ -81,11 +87,12 @@ func (c *conversation) writeSpeaker(out *audio.StereoBlock, at time.Time) bool {
 	c.speaker.began(at)
 	err := c.speaker.value.WriteBlock(out)
 	switch {
+	case c.isDone():
 	case err == nil:
 		if c.speaker.setReason("") {
 			c.emit(DeviceChanged{Device: Speaker, Working: true})
 		}
-	case !c.isDone() && c.speaker.setReason(err.Error()):
+	case c.speaker.setReason(err.Error()):
 		c.log.Warn("speaker failed", "error", err)
 		c.emit(DeviceChanged{Device: Speaker, Reason: err.Error()})
 	}
