@@ -160,7 +160,7 @@ func (c *conversation) heardHello(p *peer, h *wire.Hello) {
 	g.received = true
 	before := g.incompatible
 	g.incompatible = incompatibility(h, c.cfg.Codec.Name())
-	p.remote.name = h.GetName()
+	p.remote.name = wire.Clean(h.GetName(), wire.MaxName)
 	p.applyStateLocked(h.GetState())
 	events := p.updateLocked()
 	if g.incompatible != "" && g.incompatible != before {
@@ -210,7 +210,7 @@ func (p *peer) applyStateLocked(s *wire.State) {
 func (c *conversation) heardBye(p *peer, b *wire.Bye) {
 	p.mu.Lock()
 	first := p.gone == ""
-	p.gone = b.GetReason()
+	p.gone = wire.Clean(b.GetReason(), wire.MaxReason)
 	if p.gone == "" {
 		p.gone = "left"
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p/link"
+	"github.com/parley-voice/parley/session/wire"
 )
 
 // The methods in this file are the link.Handler: they are called by the
@@ -34,6 +35,7 @@ func (c *conversation) PathChanged(id identity.PeerID, path link.Path) {
 	if p == nil {
 		return
 	}
+	path = cleanPath(path)
 	p.mu.Lock()
 	from := p.path
 	p.path = path
@@ -68,6 +70,18 @@ func (c *conversation) PathChanged(id identity.PeerID, path link.Path) {
 		c.wakeControl()
 	}
 }
+
+// cleanPath makes the texts of a path fit to be shown: the far end may have a
+// say in them, as in its address or in the reason for which it closed a
+// connection.
+func cleanPath(p link.Path) link.Path {
+	for _, text := range []*string{&p.Transport, &p.Security, &p.Remote, &p.Reason} {
+		*text = wire.Clean(*text, maxPathText)
+	}
+	return p
+}
+
+const maxPathText = 256 // bytes
 
 // way is what makes one path another for the application: not its RTT.
 func way(p link.Path) [3]string { return [3]string{p.Kind.String(), p.Transport, p.Remote} }

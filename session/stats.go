@@ -92,7 +92,7 @@ func (s *Session) Stats() Stats {
 
 func (c *conversation) peerStats(p *peer) PeerStats {
 	// The transport first, with no lock held.
-	path, linkStats := c.transport.Path(p.id), c.transport.Stats(p.id)
+	path, linkStats := cleanPath(c.transport.Path(p.id)), c.transport.Stats(p.id)
 	st := PeerStats{
 		ID:          p.id,
 		Path:        path,

@@ -24,7 +24,7 @@ func (s *Session) Why(id identity.PeerID) string {
 }
 
 func (c *conversation) why(p *peer) string {
-	path := c.transport.Path(p.id)
+	path := cleanPath(c.transport.Path(p.id))
 	gain, _ := p.settings.now()
 	speaking := p.hearing.speaking.Load()
 	received := p.player.jitterStats().Received

@@ -3,6 +3,8 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
@@ -89,4 +91,16 @@ func Clip(text string, limit int) string {
 		limit--
 	}
 	return text[:limit]
+}
+
+// Clean makes a text of a peer fit to be shown to people, at a terminal too, in
+// at most limit bytes: what can't be printed, control characters and those that
+// turn the direction of writing among them, is replaced by U+FFFD.
+func Clean(text string, limit int) string {
+	return Clip(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, text), limit)
 }

@@ -116,6 +116,24 @@ func TestClip(t *testing.T) {
 	}
 }
 
+func TestClean(t *testing.T) {
+	cases := []struct{ in, want string }{
+		{"", ""},
+		{"Zoë 🙂", "Zoë 🙂"},
+		{"a\x1b[2J", "a\uFFFD[2J"},
+		{"bell\x07\n\r\t\x7f", "bell\uFFFD\uFFFD"}, // no room for more
+		{"csi \u009b1m", "csi \uFFFD1m"},
+		{"\u202eadA", "\uFFFDadA"}, // right-to-left override
+		{"bad\xff", "bad\uFFFD"},
+		{strings.Repeat("é", 9), strings.Repeat("é", 6)},
+	}
+	for _, c := range cases {
+		if got := Clean(c.in, 12); got != c.want {
+			t.Errorf("Clean(%q, 12) = %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
 func FuzzControl(f *testing.F) {
 	for _, c := range controlCases {
 		f.Add(golden(f, "control-"+c.name))
