@@ -64,7 +64,7 @@ func (c *conversation) sendHello(p *peer) {
 	}
 	p.mu.Lock()
 	var events []Event
-	if p.path.Epoch == epoch {
+	if p.path.Epoch == epoch && p.greeting.helloDue { // neither a new epoch nor a bye came meanwhile
 		p.greeting.helloDue = false
 		p.greeting.sent = true
 		events = p.updateLocked()
@@ -130,10 +130,11 @@ func (c *conversation) sendControl(p *peer, m *wire.Control) bool {
 	return err == nil
 }
 
-// Control takes a control message. It is part of the link.Handler.
+// Control takes a control message. It is part of the link.Handler. Who took
+// leave has nothing more to say in the same epoch.
 func (c *conversation) Control(id identity.PeerID, b []byte) {
 	p := c.roster.get(id)
-	if p == nil {
+	if p == nil || p.tookLeave() {
 		return
 	}
 	m, err := wire.Unmarshal(b)
@@ -215,7 +216,8 @@ func (c *conversation) heardBye(p *peer, b *wire.Bye) {
 		p.gone = "left"
 	}
 	reason := p.gone
-	p.greeting = greeting{}
+	p.greeting = greeting{over: true}
+	p.hearing.ungreeted.Store(0)
 	p.listener.wants.Store(wantsNothing)
 	p.hearing.understood.Store(false)
 	p.hearing.announced.Store(false)

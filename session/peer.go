@@ -21,6 +21,7 @@ type peer struct {
 
 	mu       sync.Mutex // guards what follows
 	path     link.Path
+	epoch    uint64 // that greeting is of
 	greeting greeting
 	remote   remoteState
 	report   reportState
@@ -36,6 +37,7 @@ type greeting struct {
 	received     bool
 	incompatible string // why we can't talk; empty if we can
 	announced    bool   // PeerReachable was sent, and no PeerUnreachable since
+	over         bool   // it took leave: nothing more of this epoch counts
 }
 
 // remoteState is what the peer says of itself.
@@ -59,6 +61,12 @@ func newPeer(c *conversation, id identity.PeerID, set *peerSettings) (*peer, err
 		path:     link.Path{Reason: "not connected"},
 		told:     PeerState{Peer: id},
 	}, nil
+}
+
+func (p *peer) tookLeave() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.greeting.over
 }
 
 // upLocked tells whether we can talk to the peer: both sides greeted, understand

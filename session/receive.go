@@ -39,7 +39,7 @@ func (c *conversation) PathChanged(id identity.PeerID, path link.Path) {
 	p.mu.Lock()
 	from := p.path
 	p.path = path
-	fresh := path.Kind != link.None && path.Epoch != from.Epoch
+	fresh := path.Kind != link.None && path.Epoch != p.epoch
 	back := path.Kind != link.None && from.Kind == link.None
 	moved := !fresh && !back && way(from) != way(path)
 	var events []Event
@@ -47,7 +47,7 @@ func (c *conversation) PathChanged(id identity.PeerID, path link.Path) {
 		if p.greeting.announced {
 			events = append(events, PeerUnreachable{Peer: id, Reason: "joined anew"})
 		}
-		p.greeting = greeting{helloDue: true}
+		p.epoch, p.greeting = path.Epoch, greeting{helloDue: true}
 		p.hearing.ungreeted.Store(int64(time.Since(c.started) + greetingLate))
 		p.remote = remoteState{}
 		p.report = reportState{before: p.player.jitterStats()}
