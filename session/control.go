@@ -33,6 +33,7 @@ func (c *conversation) runControl() {
 		case <-c.wake:
 		case <-tick.C:
 			watch.look(c)
+			c.s.events.flush()
 		}
 		now := time.Now()
 		for _, p := range c.roster.list() {

@@ -1,14 +1,9 @@
 package session
 
 import (
-	"sync"
-
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p/link"
 )
-
-// EventBuffer is how many events wait for a slow reader.
-const EventBuffer = 256
 
 // Event is something that an application may want to show. The types in this
 // file that have a Session or Peer in their doc comment are all there are.
@@ -106,50 +101,3 @@ func (Speaking) event()         {}
 func (Knocked) event()          {}
 func (DeviceChanged) event()    {}
 func (SourceEnded) event()      {}
-
-// eventQueue hands events over in order. When nobody reads, the oldest go.
-type eventQueue struct {
-	ch chan Event
-
-	mu      sync.Mutex // guards closed and dropped, and makes emit one step
-	closed  bool
-	dropped uint64
-}
-
-func newEventQueue() *eventQueue { return &eventQueue{ch: make(chan Event, EventBuffer)} }
-
-// emit never blocks.
-func (q *eventQueue) emit(e Event) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return
-	}
-	for {
-		select {
-		case q.ch <- e:
-			return
-		default:
-		}
-		select {
-		case <-q.ch:
-			q.dropped++
-		default:
-		}
-	}
-}
-
-func (q *eventQueue) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if !q.closed {
-		q.closed = true
-		close(q.ch)
-	}
-}
-
-func (q *eventQueue) droppedCount() uint64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.dropped
-}

@@ -90,3 +90,49 @@ func tainted(p link.Path) link.Path {
 	p.Remote, p.Reason = escapes, escapes
 	return p
 }
+
+// One announced peer that does the same again and again takes only its share of
+// the events, and in the end its state is told as it is.
+func TestOnePeerCannotPushOutTheEventsOfOthers(t *testing.T) {
+	party(t, sessiontest.Config{}, func(t *testing.T, net *sessiontest.Network) {
+		talker, listener := pair(t, net, nil)
+		defer closeAll(t, talker, listener)
+		r := newRogue(t, net, 3, listener)
+		time.Sleep(time.Second)
+		for len(listener.Events()) > 0 {
+			<-listener.Events()
+		}
+		must(t, talker.Stop())
+		time.Sleep(time.Second)
+		for i := range 3001 {
+			muted := i%2 == 0
+			must(t, r.SendControl(listener.id, encode(t, &wire.Control{Kind: &wire.Control_State{State: &wire.State{Muted: &muted}}})))
+			time.Sleep(time.Second / 300)
+		}
+		gone, states, last := 0, 0, session.PeerState{}
+		for quiet := false; !quiet; {
+			select {
+			case e := <-listener.Events():
+				switch e := e.(type) {
+				case session.PeerGone:
+					gone++
+				case session.PeerState:
+					states++
+					last = e
+				}
+			case <-time.After(time.Second):
+				quiet = true
+			}
+		}
+		if gone != 1 {
+			t.Errorf("%d PeerGone of the honest peer, want 1", gone)
+		}
+		if !last.Muted || states > 100 {
+			t.Errorf("%d states were told, the last one %+v, want few, and that it is muted", states, last)
+		}
+		if listener.Stats().EventsDropped == 0 {
+			t.Error("no event was dropped: the test shows nothing")
+		}
+		must(t, r.Close())
+	})
+}

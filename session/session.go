@@ -127,6 +127,7 @@ func (s *Session) stop() error {
 	s.conv = nil
 	s.mu.Unlock()
 	s.delist(peers...)
+	s.events.drain()
 	s.log.Info("voice session stopped")
 	return err
 }
@@ -202,8 +203,10 @@ func (s *Session) Peers() []identity.PeerID {
 func (s *Session) Self() identity.PeerID { return s.cfg.Transport.Self() }
 
 // Events returns the one channel of events, in order. It holds EventBuffer of
-// them; when nobody reads, the oldest are dropped and counted in
-// Stats.EventsDropped. Close closes it.
+// them, and at most a share of them of each peer: when nobody reads, of what a
+// peer does beyond that only the newest of each kind comes, and comes later, and
+// then the oldest of all are dropped. What is dropped is counted in
+// Stats.EventsDropped. Close closes the channel.
 func (s *Session) Events() <-chan Event { return s.events.ch }
 
 // SetMuted mutes or unmutes the microphone, at once and across Stop and Start.
