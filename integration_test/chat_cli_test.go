@@ -140,7 +140,7 @@ func TestMistakesAreSaidInOneLineWithAStatus(t *testing.T) {
 	}
 }
 
-// What DESIGN promises to scripts.
+// What scripts can rely on, as does whatever measures with them.
 var (
 	lineKeys = []string{
 		"t", "self", "in_t0", "out_t0", "peers", "underruns", "wire_bytes_sent", "wire_bytes_received",
@@ -217,5 +217,22 @@ func TestChatSaysWhereItListensAndEndsAfterItsDuration(t *testing.T) {
 	checkKeys(t, c.stats(), 0)
 	if lines := c.lines(t); len(lines) != 3 {
 		t.Errorf("%d lines of statistics in 2.3 s, want 2 and the final one", len(lines))
+	}
+}
+
+// Whenever the end comes, it is a good one: after --duration, which may be over
+// before the devices are open, the final line is written and the status is 0.
+func TestChatWhoseTimeIsOverBeforeItStartsEndsWell(t *testing.T) {
+	t.Parallel()
+	for _, duration := range []string{"1ns", "1ms"} {
+		c := newChatter(t, "anna")
+		_, stderr, status := command(t, c.command("--duration", duration, "--listen", "/ip4/127.0.0.1/udp/0/quic-v1")...)
+		if status != 0 || stderr != "" {
+			t.Errorf("--duration %s: status %d: %s", duration, status, stderr)
+		}
+		checkKeys(t, c.stats(), 0)
+		if l := c.final(t); l.Self != c.id {
+			t.Errorf("--duration %s: the final line is of %q, want %q", duration, l.Self, c.id)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/audiotest"
+	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/integration_test/chatlab"
 )
 
@@ -131,6 +133,54 @@ func TestWhoKnocksIsLetInByAcceptAnyAndNotByListed(t *testing.T) {
 			t.Errorf("ben, who is not listed, was sent %d packets and sent %d", p.Received, p.Sent)
 		}
 	})
+}
+
+// Somebody at a terminal is shown what to compare, and lets in by the end of an
+// ID who knocks; who takes leave has to knock again.
+func TestWhoKnocksAtATerminalIsLetInByTheEndOfAnID(t *testing.T) {
+	t.Parallel()
+	anna, ben := newChatter(t, "anna"), newChatter(t, "ben")
+	cmd := exec.Command(chatProgram(t), "--name", "anna", "--key", anna.key(), "--in", anna.speech, "--loop",
+		"--out", anna.out(), "--stats", anna.stats(), "--listen", "/ip4/127.0.0.1/udp/0/quic-v1")
+	keyboard, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	anna.start(t, cmd)
+	types := func(line string) {
+		if _, err := io.WriteString(keyboard, line+"\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	annas, bens := chatID(t, anna), chatID(t, ben)
+	anna.prints(t, "Your fingerprint: "+identity.Fingerprint(annas), 10*time.Second)
+	ben.talk(t, append(ben.says(), "--peer", anna.address(t))...)
+	anna.prints(t, "let "+ben.id[len(ben.id)-6:], 10*time.Second)
+	anna.prints(t, identity.PairFingerprint(annas, bens), time.Second)
+	types("let " + ben.id[len(ben.id)-6:])
+	anna.hears(t, ben, time.Second, 15*time.Second)
+	types("who")
+	anna.prints(t, "numbers of you both: "+identity.PairFingerprint(bens, annas), 5*time.Second)
+	end(t, ben)
+	anna.prints(t, "took leave", 5*time.Second)
+	left := float64(time.Now().UnixMilli()) / 1000
+	anna.until(t, "a line without ben", 5*time.Second, func(l chatlab.Line) bool { return len(l.Peers) == 0 && l.T > left })
+	types("quit")
+	if err := anna.Wait(); err != nil {
+		t.Error(err)
+	}
+	if l := anna.final(t); l.Peers[ben.id].Received == 0 {
+		t.Errorf("the final line doesn't tell of ben, who has left: %+v", l.Peers)
+	}
+}
+
+func chatID(t *testing.T, c *chatter) identity.PeerID {
+	t.Helper()
+	id, err := identity.ParsePeerID(c.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 func TestRestartedProcessIsHeardAgainThoughTheOtherNoticedNothing(t *testing.T) {

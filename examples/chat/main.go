@@ -4,8 +4,9 @@
 // It shows, in the order of the files: reading options (options.go), an
 // application's own libp2p host and what it knows of its peers (host.go), where
 // the sound comes from and goes to (sound.go), the four calls that make a
-// conversation (main.go), what to tell people while they talk (terminal.go), and
-// the statistics that can be had (stats.go).
+// conversation (main.go), who is let in and when it is taken to have left
+// (door.go), what to tell people while they talk (terminal.go), and the
+// statistics that can be had (stats.go).
 package main
 
 import (
@@ -86,9 +87,17 @@ func talk(ctx context.Context, opt *options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, voice.Close(), sound.err()) }()
+	stats, err := newStatsWriter(opt.stats, voice)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stats.close()) }()
 
-	// First call: we are in.
-	if err = voice.Start(ctx); err != nil {
+	// First call: we are in. It may take the devices a while; who doesn't want
+	// to wait so long ends the program in the same way as later.
+	if err = voice.Start(ctx); ctx.Err() != nil {
+		return stats.final()
+	} else if err != nil {
 		return err
 	}
 	if err = printAddresses(host); err != nil {
@@ -99,41 +108,24 @@ func talk(ctx context.Context, opt *options) (err error) {
 	// does. Whoever else knocks may be let in later.
 	recorder := newRecorder(opt.record, voice)
 	defer func() { err = errors.Join(err, recorder.close()) }()
-	door := &door{opt: opt, voice: voice, recorder: recorder}
+	door := newDoor(opt, voice, recorder, stats, os.Stdout)
 	for _, p := range opt.peers {
 		if p.ID == host.ID() {
 			return fmt.Errorf("--peer %s is this very identity: give one of the two another --key", p.ID)
 		}
 		remember(host, p)
-		if err = door.admit(p.ID); err != nil {
+		if err = door.admit(p.ID); err != nil { // voice.PeerJoined(p.ID)
 			return err
 		}
 	}
 
-	stats, err := newStatsWriter(opt.stats, voice)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stats.close()) }()
-
+	// Third call, when somebody has left: door.dismiss, with voice.PeerLeft(id).
 	runTerminal(ctx, opt, voice, door, stats)
-	return stats.final()
-	// Third call, when somebody leaves: voice.PeerLeft(id). Fourth, when we do:
-	// voice.Stop(), which voice.Close() above does for us.
-}
+	err = stats.final()
 
-// door lets peers in.
-type door struct {
-	opt      *options
-	voice    *parley.Voice
-	recorder *recorder
-}
-
-func (d *door) admit(id identity.PeerID) error {
-	if err := d.recorder.follow(id); err != nil {
-		return err
-	}
-	return d.voice.PeerJoined(id)
+	// Fourth call: we are out. voice.Start would work again; we don't come back
+	// and close.
+	return errors.Join(err, voice.Stop())
 }
 
 // printID is "chat id".

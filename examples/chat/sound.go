@@ -77,9 +77,9 @@ func (s *sound) err() error {
 type recorder struct {
 	dir   string
 	voice *parley.Voice
-
-	mu    sync.Mutex
 	files map[identity.PeerID]*track
+	takes map[identity.PeerID]int // how many files there are
+	err   error                   // the first that was met when a file was finished
 }
 
 type track struct {
@@ -90,26 +90,46 @@ type track struct {
 }
 
 func newRecorder(dir string, voice *parley.Voice) *recorder {
-	return &recorder{dir: dir, voice: voice, files: make(map[identity.PeerID]*track)}
+	return &recorder{dir: dir, voice: voice, files: make(map[identity.PeerID]*track), takes: make(map[identity.PeerID]int)}
 }
 
+// follow records a peer until unfollow. Who comes back gets another file.
 func (r *recorder) follow(id identity.PeerID) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.dir == "" || r.files[id] != nil {
 		return nil
 	}
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return fmt.Errorf("--record: %w", err)
 	}
-	file, err := audio.CreateWAV(filepath.Join(r.dir, id.String()+".wav"), audio.WAVConfig{Mono: true})
+	name := id.String()
+	if take := r.takes[id] + 1; take > 1 {
+		name += fmt.Sprintf("-%d", take)
+	}
+	file, err := audio.CreateWAV(filepath.Join(r.dir, name+".wav"), audio.WAVConfig{Mono: true})
 	if err != nil {
 		return fmt.Errorf("--record: %w", err)
 	}
 	t := &track{file: file}
 	t.remove = r.voice.TapPeer(id, t.write)
 	r.files[id] = t
+	r.takes[id]++
 	return nil
+}
+
+func (r *recorder) unfollow(id identity.PeerID) {
+	t := r.files[id]
+	if t == nil {
+		return
+	}
+	delete(r.files, id)
+	t.remove()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	err := errors.Join(t.err, t.file.Close())
+	t.err = audio.ErrClosed // a call may be under way
+	if r.err == nil {
+		r.err = err
+	}
 }
 
 func (t *track) write(b *audio.Block) {
@@ -125,17 +145,11 @@ func (t *track) write(b *audio.Block) {
 }
 
 func (r *recorder) close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var errs []error
-	for _, t := range r.files {
-		t.remove()
-		t.mu.Lock()
-		errs = append(errs, t.err, t.file.Close())
-		t.mu.Unlock()
+	for id := range r.files {
+		r.unfollow(id)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("--record: %w", err)
+	if r.err != nil {
+		return fmt.Errorf("--record: %w", r.err)
 	}
 	return nil
 }

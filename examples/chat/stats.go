@@ -82,6 +82,7 @@ type statsWriter struct {
 	at     time.Time
 	before map[identity.PeerID]session.PeerStats
 	moment map[identity.PeerID]moments
+	gone   map[identity.PeerID]peerStats // who left, for the final line
 }
 
 // moments collects what is known of a moment only, for its mean over the call.
@@ -117,7 +118,7 @@ func (m *moments) note(p *session.PeerStats) {
 }
 
 func newStatsWriter(path string, voice *parley.Voice) (*statsWriter, error) {
-	w := &statsWriter{voice: voice, at: time.Now(), before: map[identity.PeerID]session.PeerStats{}, moment: map[identity.PeerID]moments{}}
+	w := &statsWriter{voice: voice, at: time.Now(), before: map[identity.PeerID]session.PeerStats{}, moment: map[identity.PeerID]moments{}, gone: map[identity.PeerID]peerStats{}}
 	if path == "" {
 		return w, nil
 	}
@@ -147,7 +148,33 @@ func (w *statsWriter) write(now time.Time) {
 	w.append(line)
 }
 
-// final appends the line for the whole call.
+// maxGone is how many peers that left are remembered for the final line.
+const maxGone = 1024
+
+// left keeps for the final line what is known of a peer, who leaves now.
+func (w *statsWriter) left(id identity.PeerID) {
+	if w.file == nil {
+		return
+	}
+	for _, p := range w.voice.Stats().Peers {
+		if p.ID == id && (len(w.gone) < maxGone || w.gone[id] != (peerStats{})) {
+			w.gone[id] = w.whole(p)
+		}
+	}
+	delete(w.before, id)
+	delete(w.moment, id)
+}
+
+// whole describes a peer's whole stay.
+func (w *statsWriter) whole(p session.PeerStats) peerStats {
+	m := w.moment[p.ID]
+	p.Path.RTT = m.rtt.or(p.Path.RTT)
+	p.Jitter.Target, p.Jitter.Jitter = m.target.or(p.Jitter.Target), m.jitter.or(p.Jitter.Jitter)
+	return toJSON(p, session.PeerStats{}, time.Since(p.Joined))
+}
+
+// final appends the line for the whole call. Of somebody who left and came back
+// it holds the last stay.
 func (w *statsWriter) final() error {
 	if w.file == nil {
 		return nil
@@ -155,11 +182,11 @@ func (w *statsWriter) final() error {
 	st := w.voice.Stats()
 	line := w.line(st, time.Now())
 	line.Final = true
+	for id, p := range w.gone {
+		line.Peers[id.String()] = p
+	}
 	for _, p := range st.Peers {
-		m := w.moment[p.ID]
-		p.Path.RTT = m.rtt.or(p.Path.RTT)
-		p.Jitter.Target, p.Jitter.Jitter = m.target.or(p.Jitter.Target), m.jitter.or(p.Jitter.Jitter)
-		line.Peers[p.ID.String()] = toJSON(p, session.PeerStats{}, time.Since(p.Joined))
+		line.Peers[p.ID.String()] = w.whole(p)
 	}
 	w.append(line)
 	return w.err

@@ -20,7 +20,7 @@ const help = `  who             who is here, and how well they are heard
   vol WHO 0..2    how loud somebody is here
   quiet WHO       silence somebody here, or no longer
   why WHO         why somebody isn't heard
-  let WHO         let in somebody who knocked
+  let WHO         let in somebody who knocked, or anybody by the whole peer ID
   quit
 WHO is a name or the end of a peer ID.
 `
@@ -31,6 +31,7 @@ func runTerminal(ctx context.Context, opt *options, voice *parley.Voice, door *d
 	var lines <-chan string
 	if !opt.headless {
 		fmt.Println("You are in. Type help for what you can do.")
+		fmt.Println("Your fingerprint:", identity.Fingerprint(voice.Self()))
 		lines = readLines()
 	}
 	second := time.NewTicker(time.Second)
@@ -41,6 +42,7 @@ func runTerminal(ctx context.Context, opt *options, voice *parley.Voice, door *d
 			return
 		case now := <-second.C:
 			stats.write(now)
+			door.look(now)
 		case e, ok := <-voice.Events():
 			if !ok {
 				return
@@ -79,43 +81,32 @@ func readLines() <-chan string {
 func (d *door) tell(e session.Event) {
 	switch e := e.(type) {
 	case session.PeerReachable:
-		fmt.Printf("* %s is here (%s, %s)\n", d.call(e.Peer), e.Path.Kind, e.Path.Transport)
+		d.reachable(e.Peer, e.Name)
+		d.printf("* %s is here (%s, %s)\n", d.call(e.Peer), e.Path.Kind, e.Path.Transport)
 	case session.PeerUnreachable:
-		fmt.Printf("* %s can't be reached: %s\n", d.call(e.Peer), e.Reason)
+		d.printf("* %s can't be reached: %s\n", d.call(e.Peer), e.Reason)
+		d.away(e.Peer)
 	case session.PeerGone:
-		fmt.Printf("* %s took leave\n", d.call(e.Peer))
+		d.printf("* %s took leave\n", d.call(e.Peer))
+		d.gone(e.Peer)
 	case session.PeerIncompatible:
-		fmt.Printf("* %s can't talk to us: %s\n", d.call(e.Peer), e.Reason)
+		d.printf("* %s can't talk to us: %s\n", d.call(e.Peer), e.Reason)
 	case session.PathChanged:
-		fmt.Printf("* %s is reached another way: %s, %s\n", d.call(e.Peer), e.To.Kind, e.To.Transport)
+		d.printf("* %s is reached another way: %s, %s\n", d.call(e.Peer), e.To.Kind, e.To.Transport)
 	case session.PeerState:
-		fmt.Printf("* %s: muted %t, deafened %t\n", d.call(e.Peer), e.Muted, e.Deafened)
+		d.printf("* %s: muted %t, deafened %t\n", d.call(e.Peer), e.Muted, e.Deafened)
 	case session.DeviceChanged:
 		if e.Working {
-			fmt.Printf("* the %s works again\n", e.Device)
+			d.printf("* the %s works again\n", e.Device)
 		} else {
-			fmt.Printf("* the %s doesn't work: %s\n", e.Device, e.Reason)
+			d.printf("* the %s doesn't work: %s\n", e.Device, e.Reason)
 		}
 	case session.SourceEnded:
-		fmt.Println("* the source has ended; still listening")
+		d.printf("* the source has ended; still listening\n")
 	case session.Knocked:
 		d.knock(e.Peer)
 	case session.Speaking:
 		// Shown by "who": a line for each sentence would be too much.
-	}
-}
-
-// knock answers somebody who isn't listed.
-func (d *door) knock(id identity.PeerID) {
-	switch d.opt.accept {
-	case "any":
-		if err := d.admit(id); err != nil {
-			fmt.Printf("* %s knocked and can't be let in: %v\n", id, err)
-		}
-	case "ask":
-		fmt.Printf("* %s knocks (%s); type: let %s\n", id, identity.Fingerprint(id), id)
-	default:
-		fmt.Printf("* %s knocked and isn't listed\n", id)
 	}
 }
 
@@ -163,17 +154,6 @@ func (d *door) command(line string) string {
 	return fmt.Sprintf("%q? Type help.", line)
 }
 
-func (d *door) let(text string) string {
-	id, err := identity.ParsePeerID(text)
-	if err == nil {
-		err = d.admit(id)
-	}
-	if err != nil {
-		return err.Error()
-	}
-	return "let in"
-}
-
 func (d *door) volume(id identity.PeerID, words []string) string {
 	if len(words) == 1 {
 		if x, err := strconv.ParseFloat(words[0], 32); err == nil && x >= 0 && x <= 2 {
@@ -187,37 +167,16 @@ func (d *door) volume(id identity.PeerID, words []string) string {
 func (d *door) who() string {
 	var b strings.Builder
 	for _, p := range d.voice.Stats().Peers {
-		fmt.Fprintf(&b, "  %-20s %-8s %4.0f ms RTT  %4.0f ms delay  %4.1f %% concealed  %s\n",
-			d.call(p.ID), p.Path.Kind, ms(p.Path.RTT), ms(p.MouthToEar), 100*p.ConcealedShare(), d.voice.Why(p.ID))
+		fmt.Fprintf(&b, "  %-20s %-8s %4.0f ms RTT  %4.0f ms delay  %4.1f %% concealed  %s\n  %20s numbers of you both: %s\n",
+			d.call(p.ID), p.Path.Kind, ms(p.Path.RTT), ms(p.MouthToEar), 100*p.ConcealedShare(), d.voice.Why(p.ID), "", d.number(p.ID))
+	}
+	for _, id := range d.knocks {
+		fmt.Fprintf(&b, "  %-20s knocked\n", d.call(id))
 	}
 	if b.Len() == 0 {
 		return "  nobody"
 	}
 	return strings.TrimRight(b.String(), "\n")
-}
-
-// call is what people see of a peer: its own name is not verified, so a part of
-// its ID goes with it.
-func (d *door) call(id identity.PeerID) string {
-	text := id.String()
-	tail := text[max(0, len(text)-6):]
-	for _, p := range d.voice.Stats().Peers {
-		if p.ID == id && p.Name != "" {
-			return fmt.Sprintf("%q (…%s)", p.Name, tail)
-		}
-	}
-	return "…" + tail
-}
-
-func (d *door) find(text string) (found identity.PeerID, ok bool) {
-	n := 0
-	for _, p := range d.voice.Stats().Peers {
-		if p.Name == text || strings.HasSuffix(p.ID.String(), text) {
-			found = p.ID
-			n++
-		}
-	}
-	return found, n == 1
 }
 
 func onOff(what string, on bool) string {

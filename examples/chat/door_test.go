@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-voice/parley"
+	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/identity"
+	"github.com/parley-voice/parley/session"
+	"github.com/parley-voice/parley/session/sessiontest"
+)
+
+// house is a chat with a door, on a network in memory.
+type house struct {
+	*door
+
+	net      *sessiontest.Network
+	said     *bytes.Buffer
+	visitors []*session.Session
+}
+
+// visit runs f in virtual time.
+func visit(t *testing.T, opt options, f func(*testing.T, *house)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		net := sessiontest.NewNetwork(sessiontest.Config{})
+		h := &house{net: net, said: &bytes.Buffer{}}
+		voice := &parley.Voice{Session: h.newSession(t, 0, "host")}
+		stats, err := newStatsWriter(opt.stats, voice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.door = newDoor(&opt, voice, newRecorder(opt.record, voice), stats, h.said)
+		f(t, h)
+		for _, s := range h.visitors {
+			_ = s.Close() // the house's own is among them
+		}
+		if err := net.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func (h *house) newSession(t *testing.T, n int, name string) *session.Session {
+	t.Helper()
+	s, err := session.New(session.Config{
+		Transport: h.net.Transport(sessiontest.PeerID(n)), Codec: &sessiontest.Codec{}, Name: name,
+		OpenSource: func() (audio.Source, error) { return &audio.Silence{}, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.visitors = append(h.visitors, s)
+	return s
+}
+
+// comes makes the n-th peer and has it knock.
+func (h *house) comes(t *testing.T, n int, name string) *session.Session {
+	t.Helper()
+	s := h.newSession(t, n, name)
+	if err := s.PeerJoined(h.voice.Self()); err != nil {
+		t.Fatal(err)
+	}
+	h.passes(500 * time.Millisecond)
+	return s
+}
+
+// passes lets time go by, as runTerminal does.
+func (h *house) passes(d time.Duration) {
+	over := time.After(d)
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for {
+		select {
+		case e := <-h.voice.Events():
+			h.tell(e)
+		case now := <-second.C:
+			h.stats.write(now)
+			h.look(now)
+		case <-over:
+			return
+		}
+	}
+}
+
+func (h *house) wantPeers(t *testing.T, want int) {
+	t.Helper()
+	if got := len(h.voice.Peers()); got != want {
+		t.Errorf("%d peers are on the list, want %d; it said:\n%s", got, want, h.said)
+	}
+}
+
+func TestAGuestWhoTakesLeaveIsTakenOffTheList(t *testing.T) {
+	dir := t.TempDir()
+	opt := options{accept: "any", record: dir, stats: filepath.Join(dir, "stats")}
+	visit(t, opt, func(t *testing.T, h *house) {
+		ben := h.comes(t, 1, "ben")
+		h.wantPeers(t, 1)
+		if !strings.Contains(h.said.String(), `"ben"`) {
+			t.Errorf("ben's name isn't shown: %s", h.said)
+		}
+		_ = ben.Stop()
+		h.passes(5 * time.Second)
+		h.wantPeers(t, 0)
+		if err := h.stats.final(); err != nil {
+			t.Fatal(err)
+		}
+		// He may come back, and has another recording then.
+		if err := ben.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := ben.PeerJoined(h.voice.Self()); err != nil {
+			t.Fatal(err)
+		}
+		h.passes(time.Second)
+		h.wantPeers(t, 1)
+		if err := h.recorder.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	id := sessiontest.PeerID(1).String()
+	for _, name := range []string{id + ".wav", id + "-2.wav"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() < 1000 {
+			t.Errorf("recording %s: %v", name, err)
+		}
+	}
+	content, err := os.ReadFile(filepath.Join(dir, "stats"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(content)), "\n")
+	for i, text := range lines[len(lines)-2:] {
+		var line statsLine
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := line.Peers[id]; ok != (i == 1) || line.Final != (i == 1) {
+			t.Errorf("a line of statistics is final %t and has the guest %t, want the last one alone to have both", line.Final, ok)
+		}
+	}
+}
+
+func TestAGuestWhoIsAwayForLongIsTakenOffTheList(t *testing.T) {
+	visit(t, options{accept: "any"}, func(t *testing.T, h *house) {
+		h.comes(t, 1, "ben")
+		h.net.Cut(h.voice.Self(), sessiontest.PeerID(1))
+		h.passes(guestPatience / 2)
+		h.wantPeers(t, 1)
+		h.passes(guestPatience)
+		h.wantPeers(t, 0)
+	})
+}
+
+func TestWhoIsOnTheCommandLineStaysOnTheList(t *testing.T) {
+	ben := identity.Peer{ID: sessiontest.PeerID(1)}
+	visit(t, options{accept: "any", peers: []identity.Peer{ben}}, func(t *testing.T, h *house) {
+		if err := h.admit(ben.ID); err != nil {
+			t.Fatal(err)
+		}
+		s := h.comes(t, 1, "ben")
+		_ = s.Stop()
+		h.passes(3 * guestPatience)
+		h.wantPeers(t, 1)
+	})
+}
+
+func TestAcceptAnyHasABound(t *testing.T) {
+	visit(t, options{accept: "any"}, func(t *testing.T, h *house) {
+		for n := range maxGuests + 3 {
+			h.knock(sessiontest.PeerID(n + 1))
+		}
+		h.wantPeers(t, maxGuests)
+		if !strings.Contains(h.said.String(), "64 guests are here already") {
+			t.Errorf("it said %s", h.said)
+		}
+		h.gone(sessiontest.PeerID(1))
+		h.knock(sessiontest.PeerID(maxGuests + 3))
+		h.wantPeers(t, maxGuests)
+	})
+}
+
+func TestLetTakesANameOrTheEndOfAnID(t *testing.T) {
+	visit(t, options{accept: "ask"}, func(t *testing.T, h *house) {
+		ben := h.comes(t, 1, "ben")
+		id := ben.Self()
+		h.wantPeers(t, 0)
+		for _, text := range []string{tail(id), identity.PairFingerprint(id, h.voice.Self())} {
+			if !strings.Contains(h.said.String(), text) {
+				t.Errorf("a knock doesn't show %q: %s", text, h.said)
+			}
+		}
+		for _, nobody := range []string{"let ben", "let x", "let …"} {
+			if answer := h.command(nobody); !strings.Contains(answer, "0 of those who knocked") {
+				t.Errorf("%s: %s", nobody, answer)
+			}
+		}
+		if answer := h.command("let …" + tail(id)); answer != "let in" {
+			t.Errorf("by the end of the ID: %s", answer)
+		}
+		h.passes(time.Second)
+		h.wantPeers(t, 1)
+		if who := h.command("who"); !strings.Contains(who, identity.PairFingerprint(h.voice.Self(), id)) {
+			t.Errorf("who doesn't show the numbers to compare: %s", who)
+		}
+		_ = ben.Stop()
+		h.passes(time.Second)
+		h.wantPeers(t, 0)
+		if err := ben.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := ben.PeerJoined(h.voice.Self()); err != nil {
+			t.Fatal(err)
+		}
+		h.passes(time.Second)
+		if answer := h.command("let ben"); answer != "let in" {
+			t.Errorf("by the name of somebody who was here: %s", answer)
+		}
+		h.passes(time.Second)
+		if answer := h.command("let " + sessiontest.PeerID(7).String()); answer != "let in" {
+			t.Errorf("by the whole ID of somebody who didn't knock: %s", answer)
+		}
+		h.wantPeers(t, 2)
+	})
+}
+
+func TestKnocksThatWaitAreBounded(t *testing.T) {
+	visit(t, options{accept: "ask"}, func(t *testing.T, h *house) {
+		for n := range maxKnocks + 5 {
+			h.knock(sessiontest.PeerID(n + 1))
+		}
+		if len(h.knocks) != maxKnocks || h.knocks[0] != sessiontest.PeerID(6) {
+			t.Errorf("%d knocks wait", len(h.knocks))
+		}
+	})
+}
