@@ -1,9 +1,7 @@
 package session_test
 
 import (
-	"encoding/binary"
 	"encoding/hex"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +10,6 @@ import (
 
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/audiotest"
-	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p/link"
 	"github.com/parley-voice/parley/session"
@@ -44,118 +41,6 @@ func newRogue(t *testing.T, net *sessiontest.Network, n int, victims ...*member)
 	}
 	time.Sleep(200 * time.Millisecond)
 	return r
-}
-
-// packet is a voice packet of a tone frame.
-func testPackets(t *testing.T) func(seq, tick, spurt int) []byte {
-	t.Helper()
-	enc, err := (&sessiontest.Codec{}).NewEncoder(codec.Config{})
-	must(t, err)
-	pcm := tone(440, 0.3)[:enc.FrameSamples()]
-	payload, err := enc.Encode(make([]byte, codec.MaxPacketBytes), pcm)
-	must(t, err)
-	return func(seq, tick, spurt int) []byte {
-		v := wire.Voice{Sequence: uint16(seq), Timestamp: uint32(tick) & (1<<wire.TimestampBits - 1), Spurt: uint8(spurt), Payload: payload}
-		b, err := v.AppendTo(nil)
-		must(t, err)
-		return b
-	}
-}
-
-// Whatever an announced peer sends, the others are heard as before, memory is
-// bounded, and when it behaves again it is heard.
-func TestHostileVoiceDisturbsNobody(t *testing.T) {
-	attacks := map[string]func(r *rogue, victim identity.PeerID, packet func(seq, tick, spurt int) []byte, rng *rand.Rand, i int){
-		"one byte": func(r *rogue, v identity.PeerID, _ func(int, int, int) []byte, rng *rand.Rand, _ int) {
-			_ = r.SendVoice(v, []byte{byte(rng.Uint32())})
-		},
-		"random bytes": func(r *rogue, v identity.PeerID, _ func(int, int, int) []byte, rng *rand.Rand, _ int) {
-			b := make([]byte, rng.IntN(link.MaxMessage+1))
-			for i := range b {
-				b[i] = byte(rng.Uint32())
-			}
-			if len(b) > 0 {
-				b[0] = 0x10 | b[0]&7
-			}
-			_ = r.SendVoice(v, b)
-		},
-		"largest possible": func(r *rogue, v identity.PeerID, p func(int, int, int) []byte, _ *rand.Rand, i int) {
-			b := p(i, 2*i, 1)
-			_ = r.SendVoice(v, append(b, make([]byte, link.MaxMessage-len(b))...))
-		},
-		"far ahead": func(r *rogue, v identity.PeerID, p func(int, int, int) []byte, rng *rand.Rand, i int) {
-			_ = r.SendVoice(v, p(i+rng.IntN(1<<16), 2*i+rng.IntN(1<<24), 1))
-		},
-		"ten times too fast": func(r *rogue, v identity.PeerID, p func(int, int, int) []byte, _ *rand.Rand, i int) {
-			for k := range 10 {
-				_ = r.SendVoice(v, p(10*i+k, 20*i+2*k, 1))
-			}
-		},
-		"backwards": func(r *rogue, v identity.PeerID, p func(int, int, int) []byte, _ *rand.Rand, i int) {
-			_ = r.SendVoice(v, p(60000-i, 1<<20-2*i, 255-i%256))
-		},
-		"same number": func(r *rogue, v identity.PeerID, p func(int, int, int) []byte, _ *rand.Rand, i int) {
-			_ = r.SendVoice(v, p(7, 2*i, 1))
-		},
-		"new spurt each packet": func(r *rogue, v identity.PeerID, p func(int, int, int) []byte, _ *rand.Rand, i int) {
-			_ = r.SendVoice(v, p(i, 2*i, i))
-		},
-		"lying duration": func(r *rogue, v identity.PeerID, p func(int, int, int) []byte, rng *rand.Rand, i int) {
-			b := p(i, 2*i, 1)
-			b[7] = byte(rng.Uint32()) // the TOC byte
-			_ = r.SendVoice(v, b)
-		},
-		"lying copies": func(r *rogue, v identity.PeerID, p func(int, int, int) []byte, rng *rand.Rand, i int) {
-			var voice wire.Voice
-			if voice.Parse(p(i, 2*i, 1)) != nil {
-				return
-			}
-			voice.NumCopies = wire.MaxCopies
-			for k := range voice.Copies {
-				garbage := make([]byte, 1+rng.IntN(100))
-				binary.BigEndian.PutUint32(append(garbage, 0, 0, 0, 0)[:4:4], rng.Uint32())
-				voice.Copies[k] = wire.Copy{Offset: 1 + rng.IntN(wire.MaxOffset), Payload: garbage}
-			}
-			b, err := voice.AppendTo(nil)
-			if err == nil && len(b) <= link.MaxMessage {
-				_ = r.SendVoice(v, b)
-			}
-		},
-	}
-	for name, attack := range attacks {
-		t.Run(name, func(t *testing.T) {
-			party(t, sessiontest.Config{}, func(t *testing.T, net *sessiontest.Network) {
-				talker, listener := pair(t, net, tone(440, 0.2))
-				defer closeAll(t, talker, listener)
-				packet := testPackets(t)
-				r := newRogue(t, net, 3, listener)
-				rng := rand.New(rand.NewPCG(1, 2))
-				before := listener.peer(t, talker)
-				for i := range 500 {
-					attack(r, listener.id, packet, rng, i)
-					time.Sleep(20 * time.Millisecond)
-				}
-				after := listener.peer(t, talker)
-				if got := after.Jitter.PlayedSamples - before.Jitter.PlayedSamples; got < 9*audio.SampleRate {
-					t.Errorf("of the honest peer %d samples were heard in 10 s", got)
-				}
-				if got := after.Jitter.ConcealedSamples - before.Jitter.ConcealedSamples; got > 0 {
-					t.Errorf("%d samples of the honest peer were concealed", got)
-				}
-				// And now it behaves.
-				time.Sleep(3 * time.Second)
-				played := statsOf(t, listener, r.Self()).Jitter.PlayedSamples
-				for i := range 300 {
-					must(t, r.SendVoice(listener.id, packet(30000+i, 3000000+2*i, 9)))
-					time.Sleep(20 * time.Millisecond)
-				}
-				if got := statsOf(t, listener, r.Self()).Jitter.PlayedSamples - played; got < audio.SampleRate {
-					t.Errorf("6 s after the attack %d samples of the reformed peer were heard: %+v", got, statsOf(t, listener, r.Self()).Jitter)
-				}
-				must(t, r.Close())
-			})
-		})
-	}
 }
 
 func statsOf(t *testing.T, m *member, id identity.PeerID) session.PeerStats {
