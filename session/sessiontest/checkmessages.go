@@ -158,6 +158,34 @@ func checkControlWaits(b *bench) {
 	b.awaitControl("Transport.SendControl: reliably and in order once there is a path", p, a, want)
 }
 
+// checkVoiceNeedsPath has one side speak before the other has joined: that is
+// refused, and nobody hears it afterwards.
+func checkVoiceNeedsPath(b *bench) {
+	ends := b.open(2)
+	a, p := ends[0], ends[1]
+	b.join(a, p)
+	stale := make(map[string]bool)
+	for range 20 {
+		text := b.tag("stale")
+		stale[text] = true
+		if err := a.SendVoice(p.id, []byte(text)); !errors.Is(err, link.ErrNoPath) {
+			b.t.Fatalf("%s\n\twithout a path it is %v, not ErrNoPath", sayVoiceNow, err)
+		}
+		time.Sleep(b.f.Settle / 50)
+	}
+	b.join(p, a)
+	b.awaitPath(a, p)
+	b.awaitPath(p, a)
+	b.talk(a, p, "fresh")
+	b.settle()
+	for _, m := range p.rec.see(a.id).voice {
+		if stale[m.text] {
+			b.violate(sayVoiceNow, "%q was sent before there was a path, and arrived", m.text)
+			return
+		}
+	}
+}
+
 func checkControlBounded(b *bench) {
 	ends := b.connect(2)
 	a, p := ends[0], ends[1]

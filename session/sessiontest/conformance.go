@@ -95,6 +95,7 @@ var checks = []struct {
 	{"control arrives in order, none missing", checkControlOrder},
 	{"control waits for the path", checkControlWaits},
 	{"control is bounded", checkControlBounded},
+	{"voice doesn't wait for the path", checkVoiceNeedsPath},
 	{"nothing is delivered after Leave", checkLeaveSilence},
 	{"Leave waits for the call under way", checkLeaveWaits},
 	{"control before Leave still arrives", checkLeaveFlush},

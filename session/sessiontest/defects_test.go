@@ -221,6 +221,23 @@ var defects = []struct {
 		}
 		return nil
 	}}},
+	{"voice without a path is said to be sent", "voice doesn't wait for the path", "not ErrNoPath", faults{voiceHook: func(t *faulty, p identity.PeerID, b []byte) error {
+		if err := t.Transport.SendVoice(p, b); !errors.Is(err, link.ErrNoPath) {
+			return err
+		}
+		return nil
+	}}},
+	{"voice without a path is kept", "voice doesn't wait for the path", "before there was a path, and arrived", faults{voiceHook: func(t *faulty, p identity.PeerID, b []byte) error {
+		err := t.Transport.SendVoice(p, b)
+		if m := bytes.Clone(b); errors.Is(err, link.ErrNoPath) {
+			late(0, func() {
+				for over := time.Now().Add(10 * time.Second); t.Transport.SendVoice(p, m) != nil && time.Now().Before(over); {
+					time.Sleep(time.Millisecond)
+				}
+			})
+		}
+		return err
+	}}},
 	{"voice after Leave", "nothing is delivered after Leave", "after it returned", handlers(func(_ *faulty, h link.Handler) hooks {
 		return hooks{voice: func(p identity.PeerID, b []byte, at time.Time) {
 			h.Voice(p, b, at)

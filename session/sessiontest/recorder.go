@@ -25,6 +25,7 @@ const (
 	sayOrder    = "Handler.Control: in the order in which the peer sent them, none missing within one epoch"
 	sayNoWait   = "Transport: none of the methods waits for the network"
 	sayJoined   = "Handler.Voice, Control: of a joined peer"
+	sayVoiceNow = "Transport.SendVoice: sends as soon as possible or not at all"
 	sayPath     = "Transport.Join: a path to it is kept as well as the network allows"
 )
 
