@@ -1,6 +1,7 @@
 package sessiontest_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"strings"
@@ -170,3 +171,68 @@ func (printer) Voice(identity.PeerID, []byte, time.Time)      {}
 func (printer) PathChanged(_ identity.PeerID, path link.Path) { fmt.Println("path:", path.Kind) }
 func (printer) Knock(identity.PeerID)                         { fmt.Println("somebody knocks") }
 func (h printer) Control(_ identity.PeerID, b []byte)         { fmt.Printf("%s\n", b); close(h.done) }
+
+// A peer that keeps to no protocol makes the other side hold a bounded number of
+// calls, even while its Handler is busy.
+func TestMyTransportHoldsABoundedNumberOfCalls(t *testing.T) {
+	message := func(kind byte, src, dst uint64) []byte {
+		b := append([]byte{kind}, make([]byte, 16+100)...)
+		binary.BigEndian.PutUint64(b[1:], src)
+		binary.BigEndian.PutUint64(b[9:], dst)
+		return b
+	}
+	floods := map[string]func(mine uint64, i int) [][]byte{
+		"control": func(mine uint64, _ int) [][]byte { return [][]byte{message(control, 1, mine)} },
+		"voice":   func(mine uint64, _ int) [][]byte { return [][]byte{message(voice, 1, mine)} },
+		"hellos":  func(_ uint64, i int) [][]byte { return [][]byte{message(hello, uint64(i+2), 0)} },
+		"hellos and byes": func(mine uint64, _ int) [][]byte {
+			return [][]byte{message(bye, 1, mine), message(hello, 1, 0)}
+		},
+		"hellos and control": func(mine uint64, i int) [][]byte {
+			return [][]byte{message(hello, uint64(i+2), 0), message(control, uint64(i+2), mine), message(voice, uint64(i+2), mine)}
+		},
+	}
+	for name, flood := range floods {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				players := newTable()
+				wire, leave := players.sit(sessiontest.PeerID(1))
+				defer leave()
+				mine := New(wire)
+				busy := &stuckHandler{release: make(chan struct{})}
+				if err := mine.Open(busy); err != nil {
+					t.Fatal(err)
+				}
+				hostile := sessiontest.PeerID(2)
+				if err := mine.Join(hostile); err != nil {
+					t.Fatal(err)
+				}
+				p := mine.peers[hostile]
+				mine.receive(hostile, message(hello, 1, 0))
+				for i := range 5000 {
+					for _, b := range flood(p.mine, i) {
+						mine.receive(hostile, b)
+					}
+				}
+				mine.mu.Lock()
+				held := len(p.queue)
+				mine.mu.Unlock()
+				if held > 4*maxQueue+1 {
+					t.Errorf("%d calls are held, want at most %d", held, 4*maxQueue+1)
+				}
+				close(busy.release)
+				if err := mine.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// stuckHandler doesn't return until it is released.
+type stuckHandler struct{ release chan struct{} }
+
+func (h *stuckHandler) Voice(identity.PeerID, []byte, time.Time) { <-h.release }
+func (h *stuckHandler) Control(identity.PeerID, []byte)          { <-h.release }
+func (h *stuckHandler) PathChanged(identity.PeerID, link.Path)   { <-h.release }
+func (h *stuckHandler) Knock(identity.PeerID)                    { <-h.release }

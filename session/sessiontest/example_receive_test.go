@@ -44,7 +44,7 @@ func (t *Transport) receive(from identity.PeerID, b []byte) {
 	case kind == bye:
 		t.down(p, "the peer left")
 	case dst != p.mine:
-	case kind == control:
+	case kind == control && len(p.queue) < 4*maxQueue:
 		p.stats.BytesReceived += uint64(len(body))
 		p.put(call{kind: control, b: append([]byte(nil), body...)})
 	case kind == ack && p.unacked > 0:
@@ -184,6 +184,10 @@ func (t *Transport) down(p *peer, reason string) {
 func (t *Transport) tell(p *peer, path link.Path) {
 	p.path = path
 	p.stats.PathChanges++
+	if n := len(p.queue); n > 0 && p.queue[n-1].kind == hello {
+		p.queue[n-1].path = path // nothing came in between: only the newest counts
+		return
+	}
 	p.put(call{kind: hello, path: path})
 }
 

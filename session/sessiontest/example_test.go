@@ -30,7 +30,7 @@ const (
 
 const (
 	header   = 1 + 8 + 8
-	maxQueue = 64              // control messages that aren't acknowledged; half the voice that waits for the Handler
+	maxQueue = 64              // control messages that aren't acknowledged; a quarter of what waits for the Handler
 	maxPeers = 64              // beyond, nobody is held who isn't announced
 	patience = 3 * time.Second // without a sign of life
 )
