@@ -70,35 +70,6 @@ func TestGarbageIsCounted(t *testing.T) {
 	})
 }
 
-// A peer of another version whose conversation was recorded: unknown fields
-// and kinds are ignored, and it is talked to.
-func TestRecordedPeerOfAnotherVersion(t *testing.T) {
-	party(t, sessiontest.Config{}, func(t *testing.T, net *sessiontest.Network) {
-		m := newMember(t, net, 2, tone(440, 0.2), func(c *session.Config) { c.Codec = opusNamed{&sessiontest.Codec{}} })
-		defer closeAll(t, m)
-		m.start(t)
-		r := &rogue{Transport: net.Transport(sessiontest.PeerID(3))}
-		must(t, r.Open(r))
-		must(t, r.Join(m.id))
-		must(t, m.PeerJoined(r.Self()))
-		must(t, r.SendControl(m.id, golden(t, "other-version-hello")))
-		must(t, r.SendControl(m.id, golden(t, "other-version-kind")))
-		e := next[session.PeerReachable](t, m, time.Second)
-		if e.Name != "Old Friend" {
-			t.Errorf("name %q", e.Name)
-		}
-		time.Sleep(time.Second)
-		if got := statsOf(t, m, r.Self()).Sent; got < 40 {
-			t.Errorf("%d packets sent to it in a second", got)
-		}
-		must(t, r.Close())
-	})
-}
-
-type opusNamed struct{ *sessiontest.Codec }
-
-func (opusNamed) Name() string { return "opus" }
-
 func TestPeersThatCannotUnderstandEachOtherAreToldSo(t *testing.T) {
 	hellos := map[string]*wire.Hello{
 		"too new":       {Version: 9, OldestVersion: 5, Codecs: []string{"test"}},

@@ -23,6 +23,15 @@ type model struct {
 	peers    map[identity.PeerID]bool
 }
 
+func (m model) String() string {
+	var ids []string
+	for id := range m.peers {
+		ids = append(ids, id.String())
+	}
+	slices.Sort(ids)
+	return fmt.Sprintf("started %t, muted %t, deafened %t, with %v", m.started, m.muted, m.deafened, ids)
+}
+
 // call is one call on one member, with what it returned.
 type call struct {
 	name   string
@@ -112,7 +121,7 @@ func playRound(t *testing.T, rng *rand.Rand, all []*member, models []model) {
 			for _, c := range own {
 				said = append(said, fmt.Sprintf("%s(%s) = %v", c.name, c.peer, c.result))
 			}
-			t.Errorf("member %d was %+v and is %+v; no order explains that of %q", n, models[n], after, said)
+			t.Errorf("member %d was %v and is %v; no order explains that of %q", n, models[n], after, said)
 		}
 		models[n] = after
 	}
