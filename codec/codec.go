@@ -32,7 +32,7 @@ type Config struct {
 	Constant      bool          // constant bitrate: sizes tell a listener on the wire nothing, at some cost in quality
 	Complexity    int           // 1 to 10, effort of the encoder; 0 means 9
 	NoDTX         bool          // send packets through silence too; by default silence costs nothing
-	LowDelay      bool          // the codec's own delay is 2.5 ms instead of 6.5 ms; no in-band FEC, speech at low bitrates is worse
+	LowDelay      bool          // the codec's own delay is 2.5 ms instead of 6.4 ms; no in-band FEC, speech at low bitrates is worse
 }
 
 // Encoder turns frames into packets. It is not safe for concurrent use.

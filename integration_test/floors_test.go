@@ -32,9 +32,7 @@ var floors = map[string]floor{
 	"identity": {level: 0, thirdParty: []string{
 		"github.com/libp2p/go-libp2p/core",
 		"github.com/multiformats/go-multiaddr",
-		"github.com/multiformats/go-multibase",
 		"github.com/multiformats/go-multihash",
-		"github.com/ipfs/go-cid",
 	}},
 
 	"audio":    {level: 1, pure: true},

@@ -10,7 +10,7 @@ const seeds = 5
 
 // TestQuality holds the buffer to the delay and the concealment that a
 // listener may expect on each network, as means over seeds. The bars of the
-// first four are DESIGN's.
+// first four are what a measured call with another implementation allows.
 func TestQuality(t *testing.T) {
 	minute := time.Minute
 	tests := map[string]struct {
