@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/gologshim"
 
 	"github.com/parley-voice/parley"
@@ -63,18 +64,18 @@ func run(args []string) error {
 // talk is a whole conversation.
 func talk(ctx context.Context, opt *options) (err error) {
 	// The application brings its libp2p host ...
-	host, err := newHost(opt)
+	h, err := newHost(opt)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, host.Close()) }()
+	defer func() { err = errors.Join(err, h.Close()) }()
 
 	// ... and Parley adds voice to it.
 	sound, err := newSound(opt)
 	if err != nil {
 		return err
 	}
-	voice, err := parley.New(host, parley.Config{
+	voice, err := parley.New(h, parley.Config{
 		Name:       opt.name,
 		Microphone: opt.mic,
 		Speaker:    opt.speaker,
@@ -93,6 +94,11 @@ func talk(ctx context.Context, opt *options) (err error) {
 	}
 	defer func() { err = errors.Join(err, stats.close()) }()
 
+	return converse(ctx, opt, h, voice, stats)
+}
+
+// converse is the conversation: the four calls are here, and in door.go.
+func converse(ctx context.Context, opt *options, h host.Host, voice *parley.Voice, stats *statsWriter) (err error) {
 	// First call: we are in. It may take the devices a while; who doesn't want
 	// to wait so long ends the program in the same way as later.
 	if err = voice.Start(ctx); ctx.Err() != nil {
@@ -100,32 +106,31 @@ func talk(ctx context.Context, opt *options) (err error) {
 	} else if err != nil {
 		return err
 	}
-	if err = printAddresses(host); err != nil {
+	if err = printAddresses(h); err != nil {
 		return err
 	}
 
 	// Second call: so are they. A lobby would say so; here the command line
-	// does. Whoever else knocks may be let in later.
+	// does, with voice.PeerJoined in door.admit. Whoever else knocks may be let
+	// in later.
 	recorder := newRecorder(opt.record, voice)
 	defer func() { err = errors.Join(err, recorder.close()) }()
 	door := newDoor(opt, voice, recorder, stats, os.Stdout)
 	for _, p := range opt.peers {
-		if p.ID == host.ID() {
+		if p.ID == h.ID() {
 			return fmt.Errorf("--peer %s is this very identity: give one of the two another --key", p.ID)
 		}
-		remember(host, p)
-		if err = door.admit(p.ID); err != nil { // voice.PeerJoined(p.ID)
+		remember(h, p)
+		if err = door.admit(p.ID); err != nil {
 			return err
 		}
 	}
 
-	// Third call, when somebody has left: door.dismiss, with voice.PeerLeft(id).
+	// Third call, when somebody has left: voice.PeerLeft, in door.dismiss.
 	runTerminal(ctx, opt, voice, door, stats)
-	err = stats.final()
 
-	// Fourth call: we are out. voice.Start would work again; we don't come back
-	// and close.
-	return errors.Join(err, voice.Stop())
+	// Fourth call: we are out. voice.Start would work again.
+	return errors.Join(stats.final(), voice.Stop())
 }
 
 // printID is "chat id".
