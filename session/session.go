@@ -14,8 +14,8 @@ import (
 
 // Session is a conversation that can be started and stopped many times. All
 // methods are safe for concurrent use, from event readers too; only taps,
-// sources, sinks and processors must not call Stop or Close, which wait for
-// them.
+// sources, sinks and processors must not call Start, Stop or Close, which wait
+// for them.
 //
 //	         Start            Stop, and PeerLeft for all
 //	stopped -------> started ---------------------------> stopped
@@ -68,7 +68,7 @@ func New(cfg Config) (*Session, error) {
 // Stop or Close ends it too, with context.Canceled. A source or sink that can't
 // be opened doesn't fail it: the session goes on as a listener or talker only.
 // It fails with ErrStarted, ErrClosed, ctx's error, or the transport's. The
-// session is started when it has returned.
+// session is started when Start has returned, not before.
 func (s *Session) Start(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -149,8 +149,9 @@ func (s *Session) Close() error {
 // PeerJoined says that a peer takes part: it is talked to and heard as soon as
 // it has been told the same of us. It returns at once; whether and when the
 // peer is reached is told by Events and Why. A peer that is there already, and
-// this side itself, change nothing. It fails with ErrNotStarted, ErrClosed, or
-// for an ID that the transport can't take (link.ErrInvalidPeer).
+// this side itself, change nothing. It fails with ErrNotStarted, also while a
+// Start or Stop is under way, with ErrClosed, or for an ID that the transport
+// can't take (link.ErrInvalidPeer).
 func (s *Session) PeerJoined(id identity.PeerID) error {
 	conv, err := s.enter()
 	if err != nil {
@@ -172,7 +173,7 @@ func (s *Session) PeerJoined(id identity.PeerID) error {
 
 // PeerLeft says that a peer takes part no more: after it returned nothing of
 // that peer is heard. A peer that isn't there changes nothing. It fails with
-// ErrNotStarted or ErrClosed.
+// ErrNotStarted, also while a Start or Stop is under way, or ErrClosed.
 func (s *Session) PeerLeft(id identity.PeerID) error {
 	conv, err := s.enter()
 	if err != nil {
