@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -115,6 +117,7 @@ func TestAGuestWhoTakesLeaveIsTakenOffTheList(t *testing.T) {
 		if err := h.stats.final(); err != nil {
 			t.Fatal(err)
 		}
+		checkLastLines(t, opt.stats, ben.Self())
 		// He may come back, and has another recording then.
 		if err := ben.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -134,7 +137,13 @@ func TestAGuestWhoTakesLeaveIsTakenOffTheList(t *testing.T) {
 			t.Errorf("recording %s: %v", name, err)
 		}
 	}
-	content, err := os.ReadFile(filepath.Join(dir, "stats"))
+}
+
+// checkLastLines checks that a guest who left is in the final line of
+// statistics, and not in the one before.
+func checkLastLines(t *testing.T, path string, guest identity.PeerID) {
+	t.Helper()
+	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +153,7 @@ func TestAGuestWhoTakesLeaveIsTakenOffTheList(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &line); err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := line.Peers[id]; ok != (i == 1) || line.Final != (i == 1) {
+		if _, ok := line.Peers[guest.String()]; ok != (i == 1) || line.Final != (i == 1) {
 			t.Errorf("a line of statistics is final %t and has the guest %t, want the last one alone to have both", line.Final, ok)
 		}
 	}
@@ -240,6 +249,40 @@ func TestKnocksThatWaitAreBounded(t *testing.T) {
 		}
 		if len(h.knocks) != maxKnocks || h.knocks[0] != sessiontest.PeerID(6) {
 			t.Errorf("%d knocks wait", len(h.knocks))
+		}
+	})
+}
+
+// Whoever gets tired of waiting for the devices ends the program as well as
+// later: without an error, and with a final line.
+func TestASignalDuringTheStartEndsWell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := sessiontest.NewNetwork(sessiontest.Config{})
+		release := make(chan struct{})
+		s, err := session.New(session.Config{
+			Transport: net.Transport(sessiontest.PeerID(1)), Codec: &sessiontest.Codec{},
+			OpenSource: func() (audio.Source, error) { <-release; return &audio.Silence{}, nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "stats")
+		voice := &parley.Voice{Session: s}
+		stats, err := newStatsWriter(path, voice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, signal := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, signal)
+		if err := converse(ctx, &options{headless: true}, nil, voice, stats); err != nil {
+			t.Error(err)
+		}
+		close(release)
+		if err := errors.Join(s.Close(), stats.close(), net.Close()); err != nil {
+			t.Error(err)
+		}
+		if content, err := os.ReadFile(path); err != nil || !strings.Contains(string(content), `"final":true`) {
+			t.Errorf("statistics: %s, %v", content, err)
 		}
 	})
 }
