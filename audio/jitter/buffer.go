@@ -330,19 +330,29 @@ func (b *Buffer) PathChanged() {
 	b.jitter.forgetTransit()
 }
 
-// clock turns times into samples since the first. It never goes back: a step
-// back of the caller's clock takes no time.
+// clock turns times into samples since the first. It never goes back. An
+// arrival that is handed over after a later Pop counts as of that Pop: it
+// wasn't there to be played then, and the target has to cover that. Only a step
+// back by more than that can be is one of the caller's clock, which takes no
+// time and goes on from there.
 type clock struct {
 	last time.Time
 	ns   int64
 }
 
-const longestStep = 30 * 24 * time.Hour // keeps the sum from overflowing for centuries
+const (
+	handOver    = time.Second         // the latest that an arrival is handed over
+	longestStep = 30 * 24 * time.Hour // keeps the sum from overflowing for centuries
+)
 
 func (c *clock) samples(now time.Time) int64 {
-	if !c.last.IsZero() {
-		c.ns += int64(min(max(now.Sub(c.last), 0), longestStep))
+	step := now.Sub(c.last)
+	switch {
+	case c.last.IsZero():
+		c.last = now
+	case step > 0 || step <= -handOver:
+		c.ns += int64(min(max(step, 0), longestStep))
+		c.last = now
 	}
-	c.last = now
 	return c.ns/62500*3 + c.ns%62500*3/62500
 }

@@ -67,3 +67,40 @@ func TestQuality(t *testing.T) {
 		})
 	}
 }
+
+// A busy machine hands packets over some milliseconds after it noted their
+// arrival, while the listener has asked in between. That costs what it takes,
+// and no more.
+func TestDelayIsNoneButThatOfTheHandOver(t *testing.T) {
+	jittery := func(r *rand.Rand, _ int, _ time.Duration) []time.Duration {
+		return []time.Duration{25*time.Millisecond + time.Duration(r.Int64N(int64(10*time.Millisecond)))}
+	}
+	upTo := func(most time.Duration) func(*rand.Rand) time.Duration {
+		return func(r *rand.Rand) time.Duration { return time.Duration(r.Int64N(int64(most))) }
+	}
+	plain := trial{duration: time.Minute, network: jittery}.run(t)
+	tests := map[string]struct {
+		handOver func(*rand.Rand) time.Duration
+		costs    time.Duration
+	}{
+		"up to 1 ms":  {upTo(time.Millisecond), time.Millisecond},
+		"up to 5 ms":  {upTo(5 * time.Millisecond), 2 * time.Millisecond},
+		"up to 10 ms": {upTo(10 * time.Millisecond), 12 * time.Millisecond},
+		"10 ms of one in ten": {func(r *rand.Rand) time.Duration {
+			if r.IntN(10) > 0 {
+				return 0
+			}
+			return 10 * time.Millisecond
+		}, 12 * time.Millisecond},
+	}
+	for name, tt := range tests {
+		o := trial{duration: time.Minute, network: jittery, handOver: tt.handOver}.run(t)
+		t.Logf("%s: delay %v (without %v), target %v (%v), concealed %.3f %%", name, o.delay, plain.delay, o.Target, plain.Target, o.concealed)
+		if o.delay > plain.delay+tt.costs || o.Target > plain.Target+2*duration(bucket) {
+			t.Errorf("%s: delay %v, target %v; without it %v, %v", name, o.delay, o.Target, plain.delay, plain.Target)
+		}
+		if o.concealed > 0.25 {
+			t.Errorf("%s: concealed %.3f %%", name, o.concealed)
+		}
+	}
+}
