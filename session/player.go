@@ -38,8 +38,11 @@ type player struct {
 	pcm     [queueSamples]float32 // decoded and not yet played
 	queued  int
 	scratch [codec.MaxPacketSamples]float32
-	active  bool // the last block held audio
-	ending  bool // what was queued has been faded out, so what follows must be faded in
+	joint   [edgeSamples]float32 // how what was decoded last would go on
+	gain    float32              // of the guess at the end of the queue; 1 if that is no guess
+	next    int64                // timestamp of what would follow it
+	active  bool                 // the last block held audio
+	ending  bool                 // what was queued has been faded out, so what follows must be faded in
 }
 
 // counters are the far end's, restored to their full width.
@@ -55,14 +58,15 @@ func newPlayer(c codec.Codec, cfg jitter.Config) (*player, error) {
 	if err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
-	return &player{codec: c, buffer: jitter.New(cfg), dec: dec, ending: true}, nil
+	return &player{codec: c, buffer: jitter.New(cfg), dec: dec, gain: 1, ending: true}, nil
 }
 
 // reset forgets what was under way: the far end or the path is another. What
-// is queued is played out with a soft end by the next read.
+// is queued is played out with a soft end.
 func (p *player) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.end()
 	p.buffer.Reset()
 	p.unwrap = counters{}
 	if dec, err := p.codec.NewDecoder(); err == nil {
@@ -177,14 +181,7 @@ func (p *player) drain(out *audio.Block) bool {
 	if !p.active {
 		return false
 	}
-	// The decoder's own continuation is the softest end there is.
-	tail := p.scratch[:edgeSamples:edgeSamples]
-	if !p.ending && p.dec.Conceal(tail) == nil && p.room(edgeSamples) {
-		audio.FadeOut(tail)
-		copy(p.pcm[p.queued:], tail)
-		p.queued += edgeSamples
-	}
-	p.ending = true
+	p.end()
 	n := min(p.queued, audio.BlockSamples)
 	copy(out[:], p.pcm[:n])
 	p.drop(n)
@@ -192,11 +189,39 @@ func (p *player) drain(out *audio.Block) bool {
 	return true
 }
 
+// end gives the queue a soft end. The decoder's own continuation is the softest
+// there is.
+func (p *player) end() {
+	if p.ending {
+		return
+	}
+	p.ending = true
+	if p.room(edgeSamples) && p.goOn() {
+		audio.FadeOut(p.joint[:])
+		p.queued += copy(p.pcm[p.queued:], p.joint[:])
+	}
+}
+
+// goOn has the decoder guess how the end of the queue would go on, as loud as
+// that is, and reports whether it could.
+func (p *player) goOn() bool {
+	if p.dec.Conceal(p.joint[:]) != nil {
+		return false
+	}
+	for i := range p.joint {
+		p.joint[i] *= p.gain
+	}
+	return true
+}
+
 // produce does what the jitter buffer decided and puts the result in the
-// queue.
+// queue. What doesn't follow from what was decoded last is joined to how that
+// would have gone on.
 func (p *player) produce(d jitter.Decision) {
 	n := min(d.Samples, codec.MaxPacketSamples)
 	pcm := p.scratch[:n:n]
+	cut := p.cut(d)
+	joins := cut && p.goOn()
 	err := p.decode(d, pcm)
 	if err != nil {
 		p.failed++
@@ -204,17 +229,33 @@ func (p *player) produce(d jitter.Decision) {
 	}
 	switch {
 	case d.Action == jitter.Conceal:
-		fadeGuess(pcm, d.Concealed)
-	case d.Start || p.ending || d.Skipped || d.Concealed > fadeAfter:
+		p.gain = fadeGuess(pcm, d.Concealed)
+	case joins:
+		stretch.CrossFade(pcm, p.joint[:])
+	case cut || p.ending:
 		audio.FadeIn(pcm[:min(n, edgeSamples)])
 	}
+	if d.Action != jitter.Conceal {
+		p.gain = 1
+	}
 	p.ending = false
+	p.next = d.Timestamp + int64(n)
 	if !p.room(n) {
 		p.drop(n) // cannot happen: the queue takes what a block may need
 	}
 	copy(p.pcm[p.queued:], pcm)
 	p.queued += n
 	p.stretch(d.Stretch)
+}
+
+// cut tells whether audio doesn't go on from what was decoded last, or from a
+// guess that has become quieter. Out of a short guess at what was lost the
+// decoder finds by itself.
+func (p *player) cut(d jitter.Decision) bool {
+	if p.ending || d.Action == jitter.Conceal {
+		return false
+	}
+	return d.Start || d.Skipped || d.Timestamp != p.next || d.Concealed > fadeAfter
 }
 
 func (p *player) decode(d jitter.Decision, pcm []float32) error {
@@ -265,14 +306,18 @@ func (p *player) jitterStats() jitter.Stats {
 	return p.buffer.Stats()
 }
 
-// fadeGuess makes a long concealment quieter: a codec's guess is good for a
-// few tens of milliseconds and an artefact after that.
-func fadeGuess(pcm []float32, before int) {
+// fadeGuess makes a long concealment quieter, and returns its gain at the end: a
+// codec's guess is good for a few tens of milliseconds and an artefact after
+// that.
+func fadeGuess(pcm []float32, before int) float32 {
+	gain := float32(1)
 	for i := range pcm {
 		over := before + i - fadeAfter
 		if over <= 0 {
 			continue
 		}
-		pcm[i] *= max(0, 1-float32(over)/fadeLength)
+		gain = max(0, 1-float32(over)/fadeLength)
+		pcm[i] *= gain
 	}
+	return gain
 }

@@ -1,0 +1,172 @@
+package session
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/jitter"
+	"github.com/parley-voice/parley/codec"
+	"github.com/parley-voice/parley/session/sessiontest"
+	"github.com/parley-voice/parley/session/wire"
+)
+
+// oneTone is a codec that knows a single sound, whose packets are those of the
+// test codec and whose guesses are perfect: every step that is heard of it is
+// the player's.
+type oneTone struct {
+	sessiontest.Codec
+	hz float64
+}
+
+type toneDecoder struct {
+	hz float64
+	at int
+}
+
+const toneLevel = 0.3
+
+func (c *oneTone) NewDecoder() (codec.Decoder, error) { return &toneDecoder{hz: c.hz}, nil }
+
+func (d *toneDecoder) Decode(dst []float32, packet []byte) (int, error) {
+	n := 960
+	d.at = int(binary.BigEndian.Uint16(packet[3:])) * n // the frame's number
+	return n, d.Conceal(dst[:n])
+}
+
+func (d *toneDecoder) Recover([]float32, []byte) error {
+	return fmt.Errorf("%w: no FEC", codec.ErrPacket)
+}
+
+func (d *toneDecoder) Conceal(dst []float32) error {
+	for i := range dst {
+		dst[i] = float32(toneLevel * math.Sin(2*math.Pi*d.hz*float64(d.at)/audio.SampleRate))
+		d.at++
+	}
+	return nil
+}
+
+// steps plays 3 s of the tone, of which the packets that arrive says, at the
+// tick it says, in ticks of 10 ms, and returns the greatest step from one
+// sample to the next.
+func steps(t *testing.T, hz float64, arrives func(n int) (tick int, spurt uint16), before func(tick int, p *player)) (greatest float64, at time.Duration, st jitter.Stats) {
+	t.Helper()
+	c := &oneTone{hz: hz}
+	enc, err := c.NewEncoder(codec.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPlayer(c, jitter.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	packets := map[int][][]byte{}
+	buf, pcm := make([]byte, codec.MaxPacketBytes), make([]float32, 960)
+	pcm[0] = 1 // anything but silence
+	for n := range 150 {
+		payload, err := enc.Encode(buf, pcm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tick, spurt := arrives(n)
+		v := wire.Voice{Sequence: uint16(n), Timestamp: uint32(n * 960 / wire.TickSamples), Spurt: uint8(spurt), Payload: payload}
+		b, err := v.AppendTo(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets[tick] = append(packets[tick], b)
+	}
+	last, now := float32(0), time.Unix(1000, 0)
+	for tick := range 300 {
+		for _, b := range packets[tick] {
+			p.receive(b, now)
+		}
+		if before != nil {
+			before(tick, p)
+		}
+		var b audio.Block
+		p.read(&b, now)
+		for i, x := range b {
+			if d := math.Abs(float64(x - last)); d > greatest {
+				greatest, at = d, time.Duration(tick)*audio.BlockDuration+time.Duration(i)*time.Second/audio.SampleRate
+			}
+			last = x
+		}
+		now = now.Add(audio.BlockDuration)
+	}
+	return greatest, at, p.jitterStats()
+}
+
+func TestNothingThatHappensToAVoiceIsAClick(t *testing.T) {
+	const never = -1
+	onTime := func(n int) (int, uint16) { return 2*n + 2, 1 }
+	lost := func(count int) func(int) (int, uint16) {
+		return func(n int) (int, uint16) {
+			if n >= 80 && n < 80+count {
+				return never, 1
+			}
+			return onTime(n)
+		}
+	}
+	resetAt := func(when int) func(int, *player) {
+		return func(tick int, p *player) {
+			if tick == when {
+				p.reset()
+			}
+		}
+	}
+	tests := map[string]struct {
+		arrives func(int) (int, uint16)
+		before  func(int, *player)
+		check   func(jitter.Stats) bool
+	}{
+		"1 packet lost":   {lost(1), nil, func(s jitter.Stats) bool { return s.Missing == 1 }},
+		"2 packets lost":  {lost(2), nil, func(s jitter.Stats) bool { return s.Missing == 2 }},
+		"3 packets lost":  {lost(3), nil, func(s jitter.Stats) bool { return s.Missing == 3 }},
+		"10 packets lost": {lost(10), nil, func(s jitter.Stats) bool { return s.Missing == 10 }},
+		"the rest lost":   {lost(1000), nil, func(s jitter.Stats) bool { return s.Interruptions == 1 }},
+		"held back for 60 ms": {func(n int) (int, uint16) {
+			if tick, _ := onTime(n); tick < 165 || tick > 171 {
+				return tick, 1
+			}
+			return 171, 1
+		}, nil, nil},
+		"held back for a second, then dropped to live": {func(n int) (int, uint16) {
+			if tick, _ := onTime(n); tick < 150 || tick > 250 {
+				return tick, 1
+			}
+			return 251, 1
+		}, nil, func(s jitter.Stats) bool { return s.Skips == 1 }},
+		"a new spurt right after the old one": {func(n int) (int, uint16) {
+			tick, _ := onTime(n)
+			return tick, uint16(1 + n/80)
+		}, nil, nil},
+		"a new spurt after a loss": {func(n int) (int, uint16) {
+			tick, _ := lost(4)(n)
+			return tick, uint16(1 + n/83)
+		}, nil, nil},
+		"a reset on a packet's edge":        {onTime, resetAt(160), nil},
+		"a reset in the midst of a packet":  {onTime, resetAt(161), nil},
+		"a reset after which nothing comes": {lost(1000), resetAt(166), nil},
+		"a reset amidst a guess":            {lost(1000), resetAt(175), nil},
+	}
+	for _, hz := range []float64{200, 210, 237} {
+		plain, _, st := steps(t, hz, onTime, nil)
+		if st.ConcealedSamples > 0 || st.PlayedSamples < 2*audio.SampleRate {
+			t.Fatalf("plain: %+v", st)
+		}
+		for name, tt := range tests {
+			got, at, st := steps(t, hz, tt.arrives, tt.before)
+			// A cross-fade adds at most the difference of its two sides over its length.
+			if allowed := plain + 2*toneLevel*math.Pi/2/edgeSamples; got > allowed {
+				t.Errorf("%s, %v Hz: a step of %.4f at %v, want at most %.4f", name, hz, got, at, allowed)
+			}
+			if tt.check != nil && !tt.check(st) {
+				t.Errorf("%s, %v Hz: %+v", name, hz, st)
+			}
+		}
+	}
+}
