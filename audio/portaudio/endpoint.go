@@ -79,6 +79,11 @@ func (e *endpoint) open(cfg Config, dir direction, rate float64, step func(*pump
 // now is the endpoint's clock.
 func (e *endpoint) now() time.Duration { return time.Since(e.epoch) }
 
+// grace is for how long the device may be late.
+func (e *endpoint) grace() time.Duration {
+	return max(leastGrace, e.cfg.Latency/2+pieceGrace)
+}
+
 // closed says whether Close was called.
 func (e *endpoint) closed() bool {
 	select {
