@@ -32,7 +32,11 @@ const toneLevel = 0.3
 func (c *oneTone) NewDecoder() (codec.Decoder, error) { return &toneDecoder{hz: c.hz}, nil }
 
 func (d *toneDecoder) Decode(dst []float32, packet []byte) (int, error) {
-	n := 960
+	content, err := codec.Codec(&sessiontest.Codec{}).Inspect(packet)
+	if err != nil {
+		return 0, err
+	}
+	n := content.Samples
 	d.at = int(binary.BigEndian.Uint16(packet[3:])) * n // the frame's number
 	return n, d.Conceal(dst[:n])
 }
@@ -64,20 +68,9 @@ func steps(t *testing.T, hz float64, arrives func(n int) (tick int, spurt uint16
 		t.Fatal(err)
 	}
 	packets := map[int][][]byte{}
-	buf, pcm := make([]byte, codec.MaxPacketBytes), make([]float32, 960)
-	pcm[0] = 1 // anything but silence
 	for n := range 150 {
-		payload, err := enc.Encode(buf, pcm)
-		if err != nil {
-			t.Fatal(err)
-		}
 		tick, spurt := arrives(n)
-		v := wire.Voice{Sequence: uint16(n), Timestamp: uint32(n * 960 / wire.TickSamples), Spurt: uint8(spurt), Payload: payload}
-		b, err := v.AppendTo(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		packets[tick] = append(packets[tick], b)
+		packets[tick] = append(packets[tick], message(t, enc, n, spurt))
 	}
 	last, now := float32(0), time.Unix(1000, 0)
 	for tick := range 300 {
@@ -98,6 +91,56 @@ func steps(t *testing.T, hz float64, arrives func(n int) (tick int, spurt uint16
 		now = now.Add(audio.BlockDuration)
 	}
 	return greatest, at, p.jitterStats()
+}
+
+// message is packet n of a voice.
+func message(t *testing.T, enc codec.Encoder, n int, spurt uint16) []byte {
+	t.Helper()
+	pcm := make([]float32, enc.FrameSamples())
+	pcm[0] = 1 // anything but silence
+	payload, err := enc.Encode(make([]byte, codec.MaxPacketBytes), pcm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := wire.Voice{Sequence: uint16(n), Timestamp: uint32(n * len(pcm) / wire.TickSamples), Spurt: uint8(spurt), Payload: payload}
+	b, err := v.AppendTo(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// A deep voice has periods that don't fit twice into a packet of 10 ms.
+func TestDelayOfAnyVoiceComesDownWithPacketsOfAnyLength(t *testing.T) {
+	for _, d := range []time.Duration{10 * time.Millisecond, 20 * time.Millisecond, 60 * time.Millisecond} {
+		for _, hz := range []float64{75, 110, 180, 350} {
+			c := &oneTone{hz: hz}
+			enc, err := c.NewEncoder(codec.Config{FrameDuration: d})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := newPlayer(c, jitter.Config{StartDelay: 150 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Unix(1000, 0)
+			for tick := range 1500 {
+				at := time.Duration(tick) * audio.BlockDuration
+				if at%d == 0 {
+					p.receive(message(t, enc, int(at/d), 1), start.Add(at))
+				}
+				var b audio.Block
+				p.read(&b, start.Add(at))
+			}
+			st := p.jitterStats()
+			if st.Delay > 25*time.Millisecond+d/2 || st.RemovedSamples < audio.SampleRate/20 {
+				t.Errorf("packets of %v, %v Hz: the delay is %v after 15 s, %v removed", d, hz, st.Delay, time.Duration(st.RemovedSamples)*time.Second/audio.SampleRate)
+			}
+			if st.ConcealedSamples+st.DiscardedSamples > 0 {
+				t.Errorf("packets of %v, %v Hz: %+v", d, hz, st)
+			}
+		}
+	}
 }
 
 func TestNothingThatHappensToAVoiceIsAClick(t *testing.T) {

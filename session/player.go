@@ -15,9 +15,12 @@ import (
 // The PCM queue of a player.
 const (
 	queueSamples = 3 * codec.MaxPacketSamples // room for what one block may need at worst
-	edgeSamples  = audio.SampleRate / 200     // 5 ms: fades and joins
-	fadeAfter    = 2 * audio.BlockSamples     // concealed samples after which a guess becomes quieter
-	fadeLength   = 8 * audio.BlockSamples     // and for how long, until it is silent
+	// stretchSamples is how much is decoded ahead, if it is there, where the queue
+	// is to be stretched: in less not every voice shows its pitch.
+	stretchSamples = 2 * audio.BlockSamples
+	edgeSamples    = audio.SampleRate / 200 // 5 ms: fades and joins
+	fadeAfter      = 2 * audio.BlockSamples // concealed samples after which a guess becomes quieter
+	fadeLength     = 8 * audio.BlockSamples // and for how long, until it is silent
 )
 
 // player is a peer as one whom we hear: from packets to blocks of PCM. The
@@ -37,6 +40,7 @@ type player struct {
 
 	pcm     [queueSamples]float32 // decoded and not yet played
 	queued  int
+	wanted  jitter.Stretch // what is to be done to it once there is enough
 	scratch [codec.MaxPacketSamples]float32
 	joint   [edgeSamples]float32 // how what was decoded last would go on
 	gain    float32              // of the guess at the end of the queue; 1 if that is no guess
@@ -162,7 +166,11 @@ func (u *counters) advance(pkt jitter.Packet) {
 func (p *player) read(out *audio.Block, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.queued < audio.BlockSamples {
+	for p.queued < audio.BlockSamples || p.wanted != jitter.None {
+		if p.queued >= audio.BlockSamples && (p.queued >= stretchSamples || !p.buffer.Ready()) {
+			p.stretch()
+			continue
+		}
 		d := p.buffer.Pop(now, p.queued)
 		if d.Action == jitter.Wait {
 			return p.drain(out)
@@ -178,6 +186,7 @@ func (p *player) read(out *audio.Block, now time.Time) bool {
 // drain plays what is left when nothing follows for now, with a soft end.
 func (p *player) drain(out *audio.Block) bool {
 	*out = audio.Block{}
+	p.wanted = jitter.None
 	if !p.active {
 		return false
 	}
@@ -245,7 +254,9 @@ func (p *player) produce(d jitter.Decision) {
 	}
 	copy(p.pcm[p.queued:], pcm)
 	p.queued += n
-	p.stretch(d.Stretch)
+	if d.Stretch != jitter.None {
+		p.wanted = d.Stretch
+	}
 }
 
 // cut tells whether audio doesn't go on from what was decoded last, or from a
@@ -276,18 +287,16 @@ func (p *player) decode(d jitter.Decision, pcm []float32) error {
 
 // stretch shortens or lengthens the queue by one pitch period, if it finds one,
 // and tells the jitter buffer by how much.
-func (p *player) stretch(s jitter.Stretch) {
-	if s == jitter.None || p.queued < stretch.MinSamples {
-		return
-	}
+func (p *player) stretch() {
 	before := p.queued
-	switch s {
+	switch p.wanted {
 	case jitter.Accelerate, jitter.AccelerateFast:
-		p.queued = stretch.Accelerate(p.pcm[:p.queued], s == jitter.AccelerateFast)
+		p.queued = stretch.Accelerate(p.pcm[:p.queued], p.wanted == jitter.AccelerateFast)
 	case jitter.Expand:
 		p.queued = len(stretch.Expand(p.pcm[:p.queued]))
 	case jitter.None:
 	}
+	p.wanted = jitter.None
 	p.buffer.Stretched(before - p.queued)
 }
 

@@ -56,7 +56,8 @@ func (p *player) moveTo(seq, ts, spurt int64) {
 
 // Pop says what to produce next, when queued samples are decoded and not yet
 // played. It is meant to be called every 10 ms until 480 samples are queued or
-// the answer is Wait, which leaves the rest of the block silent. Each answer
+// the answer is Wait, which leaves the rest of the block silent; and ahead of
+// that time while Ready, where more is needed to stretch it. Each answer
 // but Wait produces at least 120 samples. It allocates nothing.
 func (b *Buffer) Pop(now time.Time, queued int) Decision {
 	t := b.clock.samples(now)
@@ -69,6 +70,17 @@ func (b *Buffer) Pop(now time.Time, queued int) Decision {
 	}
 	b.play.delay = t + q - d.Timestamp - b.est.transit()
 	return d
+}
+
+// Ready tells whether the next Pop answers with what follows directly on what was
+// played last, so that it can be asked for ahead of its time, with 480 samples or
+// more queued, without giving anything up.
+func (b *Buffer) Ready() bool {
+	if b.play.idle || len(b.order) == 0 {
+		return false
+	}
+	f := b.order[0]
+	return f.seq == b.play.seq && f.ts == b.play.ts && f.spurt == b.play.spurt && f.samples > 0
 }
 
 // decide looks at the first packet held. The loop ends: each turn that doesn't
@@ -275,7 +287,7 @@ func (b *Buffer) played(d *Decision, arrival, t, q int64) {
 	}
 	b.settle(p.doubt)
 	p.held, p.run, p.skipped = 0, 0, false
-	slack := t - d.Timestamp - b.est.transit()
+	slack := t + q/block*block - d.Timestamp - b.est.transit() // as if asked for when it is needed
 	p.level += (slack - p.level) / 4
 	p.credit = min(p.credit+n, creditLimit*creditShare)
 	d.Stretch = b.stretch(t)
