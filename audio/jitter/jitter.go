@@ -108,5 +108,5 @@ type Decision struct {
 	Copied    bool    // Play of a payload that came as a copy
 	Concealed int     // samples concealed in a row up to here: fade out by it on Conceal, join by cross-fade on Play if not 0
 	Stretch   Stretch // what to do with the PCM afterwards
-	Skipped   bool    // speech was dropped right before this to come back to live: cross-fade
+	Skipped   bool    // speech was dropped right before this to come back to live, or to the target: cross-fade
 }

@@ -12,20 +12,6 @@ const (
 	// timeout.
 	giveUp = 1 * second
 
-	stretchInterval = 50 * millisecond // between two stretches, NetEQ's
-	// The delay moves in steps of a block, since that is how often is asked;
-	// a margin above it keeps Accelerate and Expand from answering each other.
-	stretchMargin = block + 2*millisecond
-	expandMargin  = bucket / 2
-	// Targets below drainTarget hold no reserve to speak of; above it less
-	// than 1/drainShare of it is a warning.
-	drainTarget = 60 * millisecond
-	drainShare  = 2
-	// creditShare of what is played may be stretched, in the long run.
-	creditShare = 20 // 1/20 is 5 %
-	creditLimit = 200 * millisecond
-	longPeriod  = 15 * millisecond // a stretch changes at most this
-
 	waitTime = 320 * millisecond // of speech over which Stats.Wait is smoothed
 )
 
@@ -46,6 +32,7 @@ type player struct {
 	level       int64 // smoothed delay at which packets are asked for
 	delay       int64 // delay of the last decision, PCM queue included
 	lastStretch int64
+	futile      int64 // since when to shorten it is advised in vain; 0 if it isn't
 	credit      int64 // samples that may be stretched, times creditShare
 }
 
@@ -63,6 +50,7 @@ func (b *Buffer) Pop(now time.Time, queued int) Decision {
 	t := b.clock.samples(now)
 	q := int64(min(max(queued, 0), 10*second))
 	b.dropToLive(t)
+	b.cutShort(t)
 	d := b.decide(t, q)
 	if d.Action == Wait {
 		b.play.delay = 0
@@ -241,7 +229,7 @@ func (b *Buffer) start(f *packet, t, q int64) Decision {
 		b.settle(0)
 	}
 	p.level = b.slack(f, t)
-	p.run = 0
+	p.run, p.futile = 0, 0
 	return b.playFirst(t, q, true)
 }
 
@@ -291,84 +279,4 @@ func (b *Buffer) played(d *Decision, arrival, t, q int64) {
 	p.level += (slack - p.level) / 4
 	p.credit = min(p.credit+n, creditLimit*creditShare)
 	d.Stretch = b.stretch(t)
-}
-
-// stretch compares the delay with the target.
-func (b *Buffer) stretch(t int64) Stretch {
-	p, target := &b.play, b.est.target
-	if t-p.lastStretch < stretchInterval {
-		return None
-	}
-	s := None
-	switch {
-	case p.level > 2*target+60*millisecond:
-		s = AccelerateFast
-	case p.credit < longPeriod*creditShare:
-		return None
-	case p.level > target+stretchMargin && !b.drained():
-		s = Accelerate
-	case p.level < target-expandMargin || b.drained():
-		s = Expand
-	}
-	if s != None {
-		p.lastStretch = t
-	}
-	return s
-}
-
-// drained tells whether much less is held than the target should give, which
-// means that the network is holding packets back for long. What is left is
-// spread over more time then.
-func (b *Buffer) drained() bool {
-	left := int64(0)
-	if n := len(b.order); n > 0 {
-		last := b.order[n-1]
-		left = last.ts + int64(last.samples) - b.play.ts
-	}
-	return b.est.target >= drainTarget && left < b.est.target/drainShare
-}
-
-// Stretched tells how many samples were removed (positive) or inserted
-// (negative) on the advice of a Decision. The delay itself is seen in what is
-// queued at the next Pop.
-func (b *Buffer) Stretched(samples int) {
-	n := int64(min(max(samples, -second), second))
-	if n >= 0 {
-		b.total.RemovedSamples += uint64(n)
-	} else {
-		n = -n
-		b.total.InsertedSamples += uint64(n)
-	}
-	b.play.credit = max(b.play.credit-n*creditShare, 0)
-}
-
-// dropToLive skips speech when the delay is beyond the cap and what came last
-// shows that it needn't be: the network has caught up, or holds back nothing
-// that would fill the gap.
-func (b *Buffer) dropToLive(t int64) {
-	if len(b.order) < 2 {
-		return
-	}
-	p := &b.play
-	first, last := b.order[0], b.order[len(b.order)-1]
-	position := first.ts
-	if !p.idle {
-		position = p.ts
-	}
-	if t-position-b.est.transit() <= b.est.maxDelay {
-		return
-	}
-	caughtUp := b.slack(last, t) <= b.est.target+2*block
-	if !caughtUp && last.ts-position <= b.est.maxDelay {
-		return
-	}
-	dropped := false
-	for len(b.order) > 1 && b.slack(b.order[0], t) > b.est.target && last.ts-b.order[1].ts >= 0 {
-		b.discardFirst()
-		dropped = true
-	}
-	if dropped {
-		b.total.Skips++
-		p.level = b.est.target
-	}
 }

@@ -21,7 +21,7 @@ type Stats struct {
 	Resyncs          uint64 // times the stream was taken up anew because it had moved beyond all bounds
 	PlayedSamples    uint64 // answered with Play or Recover
 	ConcealedSamples uint64 // answered with Conceal where speech was missing, as far as that is known: not where a silence turns out to have begun
-	DiscardedSamples uint64 // held and never played: skipped to come back to live, pushed out, or left over at a Reset
+	DiscardedSamples uint64 // held and never played: skipped to come back to live, or to the target where the sound couldn't be shortened, pushed out, or left over at a Reset
 	InsertedSamples  uint64 // by stretching
 	RemovedSamples   uint64 // by stretching
 
