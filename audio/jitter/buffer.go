@@ -259,9 +259,7 @@ func (b *Buffer) removeFirst() *packet {
 func (b *Buffer) discardFirst() {
 	q := b.removeFirst()
 	b.total.DiscardedSamples += uint64(q.samples)
-	if b.play.placed && q.seq > b.play.seq {
-		b.total.Missing += uint64(q.seq - b.play.seq)
-	}
+	b.giveUpBefore(q)
 	b.play.placed = true
 	b.play.skipped = true
 	b.play.held = 0
@@ -304,6 +302,7 @@ func (b *Buffer) clear() {
 	for len(b.order) > 0 {
 		b.total.DiscardedSamples += uint64(b.removeFirst().samples)
 	}
+	b.settle(b.play.doubt) // nothing will tell any more
 	b.history = [historyLen]trace{}
 	b.synced = false
 	b.odd = 0

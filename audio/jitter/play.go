@@ -11,6 +11,9 @@ const (
 	// giveUp is how long is concealed with nothing to come. NetEQ's CNG
 	// timeout.
 	giveUp = 1 * second
+	// endRepeats is how often the end of a spurt is said again at most, see
+	// docs/protocol.md.
+	endRepeats = 2
 
 	waitTime = 320 * millisecond // of speech over which Stats.Wait is smoothed
 )
@@ -23,6 +26,7 @@ type player struct {
 	ts     int64 // its expected timestamp
 	spurt  int64 // of what was played last
 	dur    int64 // duration of the last packet with audio
+	marks  int64 // end marks that may be said again from here on
 
 	held    int64 // samples concealed at this position
 	run     int64 // samples concealed in a row
@@ -123,12 +127,48 @@ func (b *Buffer) due(f *packet, t int64) bool {
 // endMark takes out an end mark without audio.
 func (b *Buffer) endMark() {
 	f := b.removeFirst()
-	if b.play.placed && f.seq > b.play.seq {
-		b.total.Missing += uint64(f.seq - b.play.seq)
+	p := &b.play
+	marks := int64(endRepeats)
+	if p.marks > 0 {
+		marks = max(0, p.marks-1-(f.seq-p.seq))
 	}
+	b.giveUpBefore(f)
 	b.settle(0)
-	b.play.moveTo(f.seq+1, f.ts, f.spurt)
-	b.play.stop()
+	p.moveTo(f.seq+1, f.ts, f.spurt)
+	p.marks = marks
+	p.stop()
+}
+
+// missing is how many packets with audio are missing before f, and how much
+// audio that is at most. Marks of the end are neither: those before another one
+// take no time, and those after one are at most endRepeats.
+func (p *player) missing(f *packet) (packets, samples int64) {
+	dur := max(p.dur, minSamples)
+	packets = f.seq - p.seq
+	if f.samples == 0 && f.spurt == p.spurt {
+		packets = min(packets, (max(f.ts-p.ts, 0)+dur-1)/dur)
+	}
+	packets = max(0, packets-p.marks)
+	return packets, min(packets*dur, max(f.ts-p.ts, 0))
+}
+
+// giveUpBefore does the accounts for what is missing before f. If f belongs to
+// the same spurt, that went on all the time: what was said then counts, even if
+// it is so long ago that the guessing has ended. Otherwise the spurt may have
+// ended at any time; what was guessed counts then.
+func (b *Buffer) giveUpBefore(f *packet) {
+	p := &b.play
+	if !p.placed || f.seq <= p.seq {
+		return
+	}
+	packets, samples := p.missing(f)
+	b.total.Missing += uint64(packets)
+	if f.spurt == p.spurt {
+		b.total.ConcealedSamples += uint64(samples)
+		p.doubt = 0
+		return
+	}
+	b.settle(samples)
 }
 
 // stop goes silent.
@@ -180,8 +220,9 @@ func (b *Buffer) bridge(f *packet, t, q int64) (Decision, bool) {
 	lost := min(gap, missing*max(p.dur, minSamples))
 	remaining := lost - p.held
 	if remaining <= 0 {
-		b.total.Missing += uint64(missing)
-		if lost < gap {
+		packets, _ := p.missing(f)
+		b.total.Missing += uint64(packets)
+		if lost < gap || f.samples == 0 { // silence follows
 			b.settle(lost)
 		}
 		p.held = 0
@@ -220,11 +261,7 @@ func (b *Buffer) recoverBefore(f *packet, n, t, q int64) Decision {
 // start begins with f after silence, or instead of the end of a spurt.
 func (b *Buffer) start(f *packet, t, q int64) Decision {
 	p := &b.play
-	if p.placed && f.seq > p.seq {
-		missing := f.seq - p.seq
-		b.total.Missing += uint64(missing)
-		b.settle(missing * p.dur)
-	}
+	b.giveUpBefore(f)
 	if p.placed && (f.ts > p.ts || f.spurt != p.spurt) {
 		b.settle(0)
 	}
@@ -245,7 +282,7 @@ func (b *Buffer) playFirst(t, q int64, start bool) Decision {
 		b.total.RecoveredCopy++
 	}
 	p.idle = false
-	p.dur = int64(f.samples)
+	p.dur, p.marks = int64(f.samples), 0
 	p.moveTo(f.seq+1, f.ts+p.dur, f.spurt)
 	b.played(&d, f.arrival, t, q)
 	if f.end {
