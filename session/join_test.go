@@ -10,6 +10,7 @@ import (
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/jitter"
 	"github.com/parley-voice/parley/codec"
+	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/session/sessiontest"
 	"github.com/parley-voice/parley/session/wire"
 )
@@ -209,6 +210,110 @@ func TestNothingThatHappensToAVoiceIsAClick(t *testing.T) {
 			}
 			if tt.check != nil && !tt.check(st) {
 				t.Errorf("%s, %v Hz: %+v", name, hz, st)
+			}
+		}
+	}
+}
+
+// What the application does to a sound at any moment ends it softly.
+func TestNoCommandIsAClick(t *testing.T) {
+	const hz = 237
+	slope := toneLevel * 2 * math.Pi * hz / audio.SampleRate
+	tests := map[string]func(c *conversation, p *peer) *peer{
+		"deafened, or not any more": func(c *conversation, p *peer) *peer {
+			c.s.SetDeafened(!c.s.Deafened())
+			return p
+		},
+		"muted, or not any more": func(c *conversation, p *peer) *peer {
+			c.s.SetPeerMuted(p.id, !c.s.PeerMuted(p.id))
+			return p
+		},
+		"left and came back": func(c *conversation, p *peer) *peer {
+			c.roster.remove(p)
+			return listed(t, c, p.id)
+		},
+	}
+	for name, command := range tests {
+		for phase := range 2 { // on a packet's edge and between
+			c := still(t, &loop{}, 0)
+			c.cfg.Codec = &oneTone{hz: hz}
+			p := listed(t, c, "peer")
+			enc, err := c.cfg.Codec.NewEncoder(codec.Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var mixer audio.Mixer
+			var ears audio.Fader
+			var out audio.StereoBlock
+			last, greatest, peak := float32(0), 0.0, float32(0)
+			now := time.Unix(1000, 0)
+			for tick := range 400 {
+				if tick%2 == 0 {
+					c.Voice(p.id, message(t, enc, tick/2, 1), now)
+				}
+				if tick >= 100 && tick%50 == phase {
+					p = command(c, p)
+				}
+				c.mixBlock(&mixer, &ears, &out, now)
+				for i := 0; i < len(out); i += 2 {
+					greatest = max(greatest, math.Abs(float64(out[i]-last)))
+					peak = max(peak, out[i])
+					last = out[i]
+				}
+				now = now.Add(audio.BlockDuration)
+			}
+			if greatest > slope+2*toneLevel*math.Pi/2/edgeSamples {
+				t.Errorf("%s, phase %d: a step of %.4f, where the tone has %.4f", name, phase, greatest, slope)
+			}
+			if peak < 0.9*toneLevel {
+				t.Errorf("%s: the tone was not heard: its peak is %v", name, peak)
+			}
+		}
+	}
+}
+
+// listed is a new peer of a conversation.
+func listed(t *testing.T, c *conversation, id identity.PeerID) *peer {
+	t.Helper()
+	p, err := newPeer(c, id, c.s.enlist(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.hearing.understood.Store(true)
+	c.roster.add(p)
+	return p
+}
+
+func TestOfAPeerThatLeftOnlyAFadeIsHeard(t *testing.T) {
+	for phase := range 4 {
+		c := still(t, &loop{}, 0)
+		c.cfg.Codec = &oneTone{hz: 237}
+		p := listed(t, c, "peer")
+		enc, err := c.cfg.Codec.NewEncoder(codec.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mixer audio.Mixer
+		var ears audio.Fader
+		var out audio.StereoBlock
+		now := time.Unix(1000, 0)
+		for tick := range 100 + phase {
+			if tick%2 == 0 {
+				c.Voice(p.id, message(t, enc, tick/2, 1), now)
+			}
+			c.mixBlock(&mixer, &ears, &out, now)
+			now = now.Add(audio.BlockDuration)
+		}
+		c.roster.remove(p)
+		var heard []float32
+		for range 5 {
+			c.mixBlock(&mixer, &ears, &out, now)
+			heard = append(heard, out[:]...)
+			now = now.Add(audio.BlockDuration)
+		}
+		for i, x := range heard {
+			if i >= 2*(audio.BlockSamples+audio.MixerDelay) && x != 0 {
+				t.Fatalf("phase %d: %v is heard %d samples after the peer left", phase, x, i/2)
 			}
 		}
 	}

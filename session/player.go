@@ -198,6 +198,24 @@ func (p *player) drain(out *audio.Block) bool {
 	return true
 }
 
+// last fills a block with the soft end of what is heard now, and reports whether
+// there is any. Nothing follows it.
+func (p *player) last(out *audio.Block) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	*out = audio.Block{}
+	if !p.active {
+		return false
+	}
+	p.end()
+	n := copy(out[:], p.pcm[:p.queued])
+	if n < p.queued {
+		audio.FadeOut(out[n-edgeSamples:])
+	}
+	p.queued, p.active = 0, false
+	return true
+}
+
 // end gives the queue a soft end. The decoder's own continuation is the softest
 // there is.
 func (p *player) end() {
