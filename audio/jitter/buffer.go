@@ -13,7 +13,7 @@ const (
 	bound      = 1 << 60    // of sequence numbers, timestamps and spurts: differences can't overflow
 	aheadLimit = 3000       // packets a sequence number may lead: a minute of 20 ms packets
 	historyLen = 256        // packets that duplicates and lateness are known of; a power of two
-	oddLimit   = 5          // packets beyond all bounds before the stream is taken up anew ...
+	oddLimit   = 5          // packets beyond all bounds, or out of number, before the stream is taken up anew ...
 	oddTime    = 1 * second // ... if none was accepted for so long
 )
 
@@ -55,7 +55,7 @@ type Buffer struct {
 	newest       int64 // highest sequence number accepted
 	spurt        int64 // of the last packet taken in
 	lastAccepted int64 // when
-	odd          int   // own packets in a row that were beyond all bounds
+	odd          int   // own packets in a row that were beyond all bounds, or out of number
 	oddSeq       int64 // the last of them
 
 	play  player
@@ -99,6 +99,10 @@ func (b *Buffer) Push(p Packet, now time.Time) Result {
 	case Duplicate:
 		b.total.Duplicate++
 	case Late:
+		// Late by its number alone: a wrong number was believed before.
+		if t-p.Timestamp-b.est.transit() <= b.est.maxDelay && b.resync(&p, t) {
+			return b.admit(&p, t)
+		}
 		b.total.Late++
 	case Rejected:
 		if b.resync(&p, t) {
@@ -277,7 +281,7 @@ func (b *Buffer) begin(seq, t int64) {
 }
 
 // resync takes the stream up anew at p, if for a while nothing but packets
-// beyond all bounds came, so that a sender which jumped is followed.
+// beyond all bounds or out of number came, so that a sender which jumped is followed.
 func (b *Buffer) resync(p *Packet, t int64) bool {
 	if p.Copy {
 		return false
