@@ -31,13 +31,13 @@ func (c *conversation) runPlayback() {
 		}
 		c.mixBlock(&mixer, &ears, &out, time.Now())
 		audio.Downmix(&mono, &out)
-		c.mix.put(&mono)
 		// Without a device a block is heard at its tick, however late this
 		// goroutine is.
 		at := pace.next.Add(-audio.BlockDuration)
 		if paced {
 			at = time.Now().Add(c.speaker.latency())
 		}
+		c.mix.put(&mono, at)
 		failed := c.writeSpeaker(&out, at)
 		if paced && failed {
 			// A device that fails at once must not make us spin.
