@@ -57,13 +57,19 @@ func (f *Fader) Silent() bool { return !f.open && f.at == 0 }
 
 // Apply shapes the next samples of the stream in place. Samples at unity are
 // not touched, those beyond a closing edge are exactly 0.
-func (f *Fader) Apply(pcm []float32) {
-	for i := range pcm {
+func (f *Fader) Apply(pcm []float32) { f.apply(pcm, 1) }
+
+// ApplyStereo is Apply for a stream of stereo blocks.
+func (f *Fader) ApplyStereo(b *StereoBlock) { f.apply(b[:], 2) }
+
+// apply shapes frames of so many channels.
+func (f *Fader) apply(pcm []float32, channels int) {
+	for ; len(pcm) >= channels; pcm = pcm[channels:] {
 		if f.open && f.at == FadeSamples {
 			return
 		}
 		if f.Silent() {
-			clear(pcm[i:])
+			clear(pcm)
 			return
 		}
 		if f.open {
@@ -71,8 +77,12 @@ func (f *Fader) Apply(pcm []float32) {
 		} else {
 			f.at--
 		}
-		if f.at < FadeSamples {
-			pcm[i] *= float32(0.5 - 0.5*math.Cos(math.Pi*float64(f.at)/FadeSamples))
+		if f.at == FadeSamples {
+			continue
+		}
+		gain := float32(0.5 - 0.5*math.Cos(math.Pi*float64(f.at)/FadeSamples))
+		for c := range channels {
+			pcm[c] *= gain
 		}
 	}
 }

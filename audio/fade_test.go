@@ -91,3 +91,33 @@ func TestFader(t *testing.T) {
 		t.Errorf("step of %v, want at most %v", got, allowed)
 	}
 }
+
+func TestFaderShapesBothSidesAlike(t *testing.T) {
+	var mono, stereo Fader
+	for i := range 40 {
+		open := i%9 < 4 && i < 36
+		mono.Set(open)
+		stereo.Set(open)
+		var m Block
+		var s StereoBlock
+		for j := range m {
+			m[j] = 1
+			s[2*j], s[2*j+1] = 1, -1
+		}
+		if i%2 == 0 { // turn back half way
+			mono.Apply(m[:100])
+			stereo.apply(s[:200], 2)
+		} else {
+			mono.Apply(m[:])
+			stereo.ApplyStereo(&s)
+		}
+		for j := range m {
+			if s[2*j] != m[j] || s[2*j+1] != -m[j] {
+				t.Fatalf("block %d, sample %d: %v %v, want both as %v", i, j, s[2*j], s[2*j+1], m[j])
+			}
+		}
+	}
+	if !stereo.Silent() {
+		t.Error("the fader is not closed")
+	}
+}

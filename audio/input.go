@@ -18,6 +18,7 @@ type Input struct {
 
 	// What follows is the mixer's.
 	used        bool
+	block       uint64  // of the mixer's, the last that it was added to
 	setGain     float32 // gain and pan that left and right were made of
 	setPan      float32
 	left, right float32 // gains at the end of the last block
@@ -26,7 +27,8 @@ type Input struct {
 var unityBits = math.Float32bits(1)
 
 // SetGain sets the linear gain, limited to 0..MaxGain; 1 leaves the voice as it
-// is, NaN changes nothing. It is reached over the next 10 ms.
+// is, NaN changes nothing. It is reached over the next 10 ms, by a voice that
+// isn't being added at once.
 func (in *Input) SetGain(gain float32) {
 	if gain != gain {
 		return
@@ -38,7 +40,7 @@ func (in *Input) SetGain(gain float32) {
 func (in *Input) Gain() float32 { return math.Float32frombits(in.gain.Load() ^ unityBits) }
 
 // SetPan places the voice, limited to -1 (left) .. 1 (right); 0 is the centre,
-// NaN changes nothing. It is reached over the next 10 ms.
+// NaN changes nothing. It is reached as a gain is.
 func (in *Input) SetPan(pan float32) {
 	if pan != pan {
 		return
@@ -50,10 +52,13 @@ func (in *Input) SetPan(pan float32) {
 func (in *Input) Pan() float32 { return math.Float32frombits(in.pan.Load()) }
 
 // advance returns the gains of left and right at the end of the last block and
-// at the end of the next.
-func (in *Input) advance() (fromL, fromR, toL, toR float32) {
+// at the end of the next, which is a mixer's block-th. A voice that wasn't added
+// to the last one moves while nobody hears it.
+func (in *Input) advance(block uint64) (fromL, fromR, toL, toR float32) {
 	gain, pan := in.Gain(), in.Pan()
-	if !in.used {
+	goesOn := in.used && block-in.block <= 1
+	in.block = block
+	if !goesOn {
 		in.used, in.setGain, in.setPan = true, gain, pan
 		in.left, in.right = panned(gain, pan)
 	}

@@ -14,9 +14,10 @@ const MixerDelay = limiterDelay
 // A voice in the centre at gain 1 is unchanged on both sides, later by
 // MixerDelay, as long as the mix stays below LimiterThreshold: bit by bit. See
 // Input for gain and pan. When either changes it moves in a straight line over
-// one block.
+// one block; while the voice has nothing to play, at once.
 type Mixer struct {
 	sum      StereoBlock
+	blocks   uint64 // mixed
 	mono     Block
 	limiter  limiter
 	repaired atomic.Uint64
@@ -27,7 +28,7 @@ type Mixer struct {
 // are repaired and counted. Adding a voice twice before Mix is adding two blocks
 // on top of each other, not after each other.
 func (m *Mixer) Add(in *Input, pcm *Block) {
-	fromL, fromR, toL, toR := in.advance()
+	fromL, fromR, toL, toR := in.advance(m.blocks)
 	if fromL == toL && fromR == toR {
 		m.addSteady(pcm, toL, toR)
 		return
@@ -67,6 +68,7 @@ func (m *Mixer) repair(x float32) float32 {
 func (m *Mixer) Mix(dst *StereoBlock) {
 	*dst = m.sum
 	m.sum = StereoBlock{}
+	m.blocks++
 	m.limiter.Process(dst)
 	Downmix(&m.mono, dst)
 }

@@ -146,6 +146,48 @@ func TestGainIsReachedInOneBlock(t *testing.T) {
 	}
 }
 
+// Who is muted or moved while silent is heard so from the first sample on.
+func TestGainAndPanSetInSilenceHoldFromTheFirstSample(t *testing.T) {
+	var b Block
+	for i := range b {
+		b[i] = 0.5
+	}
+	tests := map[string]struct {
+		set         func(*Input)
+		left, right float32
+	}{
+		"muted":          {func(in *Input) { in.SetGain(0) }, 0, 0},
+		"half as loud":   {func(in *Input) { in.SetGain(0.5) }, 0.25, 0.25},
+		"on the left":    {func(in *Input) { in.SetGain(0.5); in.SetPan(-1) }, 0.25 * math.Sqrt2, 0},
+		"as it was":      {func(*Input) {}, 0.5, 0.5},
+		"there and back": {func(in *Input) { in.SetGain(0); in.SetGain(1) }, 0.5, 0.5},
+	}
+	for name, tt := range tests {
+		for _, pause := range []int{1, 2, 100} {
+			var m Mixer
+			var in Input
+			var out StereoBlock
+			m.Add(&in, &b)
+			m.Mix(&out)
+			tt.set(&in)
+			for range pause {
+				m.Mix(&out)
+			}
+			m.Add(&in, &b)
+			m.Mix(&out)
+			for i := range BlockSamples {
+				left, right := tt.left, tt.right
+				if i < MixerDelay {
+					left, right = 0, 0 // the silence before
+				}
+				if math.Abs(float64(out[2*i]-left)) > 1e-6 || math.Abs(float64(out[2*i+1]-right)) > 1e-6 {
+					t.Fatalf("%s, %d blocks of pause: sample %d is %v %v, want %v %v", name, pause, i, out[2*i], out[2*i+1], left, right)
+				}
+			}
+		}
+	}
+}
+
 func TestVoicesAddUp(t *testing.T) {
 	var m Mixer
 	voices := [][]float32{noise(4800, 1, 0.2), noise(4800, 2, 0.2), noise(4800, 3, 0.2)}

@@ -6,10 +6,12 @@ package audio
 // Process is called for every block of 10 ms, in order, from one goroutine at a
 // time, and must return well within 10 ms. It may change mic in place, and must
 // not change or keep mix or keep mic. mix is what was played: mono, after gain,
-// pan and limiter, of the block that the speaker was given when mic was
-// recorded, aligned as well as is known; the way through the speaker, the air
-// and the microphone comes on top of that. While nothing is played mix is
-// silence, never nil.
+// pan and limiter, at the time at which mic was recorded by what the devices say
+// of their latency, smoothed over a second. That is right to some milliseconds,
+// and steady: where the clocks of speaker and microphone differ, a block of mix
+// leaves out or repeats one sample now and then. It jumps only when a device
+// does. The way through the air, and what devices don't say, comes on top. While
+// nothing is played mix is silence, never nil.
 type Processor interface {
 	Process(mic *Block, mix *Block)
 }

@@ -40,6 +40,7 @@ func parseWAVFormat(b []byte) (WAVFormat, error) {
 	channels, align := int(le.Uint16(b[2:])), int(le.Uint16(b[12:]))
 	rate := le.Uint32(b[4:])
 	f := WAVFormat{Rate: int(min(rate, math.MaxInt32)), Channels: channels, Bits: int(le.Uint16(b[14:]))}
+	f.container = container(f.Bits, channels, align)
 	if tag == tagExtensible {
 		if len(b) < 40 || string(b[26:40]) != subFormatTail {
 			return WAVFormat{}, fmt.Errorf("%w: unknown WAVE_FORMAT_EXTENSIBLE", ErrFormat)
@@ -49,13 +50,12 @@ func parseWAVFormat(b []byte) (WAVFormat, error) {
 			f.Bits = valid
 		}
 	}
-	if channels < 1 || channels > maxWAVChannels || align == 0 || align%channels != 0 {
-		return WAVFormat{}, fmt.Errorf("%w: %d channels in frames of %d bytes", ErrFormat, channels, align)
+	if channels < 1 || channels > maxWAVChannels {
+		return WAVFormat{}, fmt.Errorf("%w: %d channels", ErrFormat, channels)
 	}
 	if f.Rate < MinRate || f.Rate > MaxRate {
 		return WAVFormat{}, fmt.Errorf("%w: rate of %d Hz, want %d to %d", ErrFormat, rate, MinRate, MaxRate)
 	}
-	f.container = align / channels
 	f.Float = tag == tagFloat
 	if !f.supported(tag) {
 		return WAVFormat{}, fmt.Errorf("%w: format tag %#x with %d bits in %d bytes", ErrFormat, tag, f.Bits, f.container)
@@ -63,11 +63,21 @@ func parseWAVFormat(b []byte) (WAVFormat, error) {
 	return f, nil
 }
 
+// container is how many bytes a sample takes: as many as its bits need, whatever
+// the size of a frame is said to be, which is often wrong in a file; but three
+// bytes may lie in four.
+func container(bits, channels, align int) int {
+	if align == 4*channels && bits >= 24 && bits <= 32 {
+		return 4
+	}
+	return (bits + 7) / 8
+}
+
 // supported tells whether decode knows the coding of the samples.
 func (f WAVFormat) supported(tag uint16) bool {
 	switch tag {
 	case tagPCM:
-		return f.container <= 4 && f.Bits >= 1 && f.Bits <= 8*f.container && (f.Bits > 8 || f.container == 1)
+		return f.container <= 4 && f.Bits >= 1 && f.Bits <= 8*f.container
 	case tagFloat:
 		return (f.container == 4 || f.container == 8) && f.Bits == 8*f.container
 	}

@@ -81,9 +81,9 @@ func (w *wavReader) chunk() (done bool, err error) {
 		if w.seek == nil {
 			return false, fmt.Errorf("%w: data chunk before fmt chunk in a stream that can't seek", ErrFormat)
 		}
-		return false, w.skip(w.dataSize)
+		return false, w.skip(w.dataSize, w.dataSize)
 	}
-	return false, w.skip(size)
+	return false, w.skip(size, size)
 }
 
 // resolve is the size of the data chunk. A size of 0xFFFFFFFF is in ds64 or
@@ -115,7 +115,7 @@ func (w *wavReader) ds64(size int64) error {
 		return fmt.Errorf("%w: data of %d bytes", ErrFormat, data)
 	}
 	w.ds64Data = int64(data)
-	return w.skip(size - int64(len(b)))
+	return w.skip(size-int64(len(b)), size)
 }
 
 // fmt reads the format. Of several fmt chunks the last before the audio counts.
@@ -130,16 +130,16 @@ func (w *wavReader) fmt(size int64) error {
 		return err
 	}
 	w.format = f
-	return w.skip(size - n)
+	return w.skip(size-n, size)
 }
 
-// skip passes the rest of a chunk of which n bytes are left, and the padding
-// that makes its size even.
-func (w *wavReader) skip(n int64) error {
+// skip passes the rest of a chunk of the given size, of which n bytes are left,
+// and the padding that makes its size even.
+func (w *wavReader) skip(n, size int64) error {
 	if n == math.MaxInt64 {
 		return fmt.Errorf("%w: no fmt chunk", ErrFormat)
 	}
-	n += n & 1
+	n += size & 1
 	if w.seek != nil {
 		return w.seekTo(w.pos + n)
 	}

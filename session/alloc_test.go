@@ -77,9 +77,12 @@ func replay(tb testing.TB, n int) [][]byte {
 func TestCaptureToWireAllocatesNothing(t *testing.T) {
 	c := still(t, &loop{}, 4)
 	b := loudBlock()
+	now := time.Unix(1000, 0)
 	step := func() {
 		c.capture.mic = *b
-		c.mix.take(&c.capture.mix)
+		c.mix.put(b, now)
+		c.mix.take(&c.capture.mix, now)
+		now = now.Add(audio.BlockDuration)
 		c.cfg.Chain.Process(&c.capture.mic, &c.capture.mix)
 		c.speak(&c.capture.mic)
 	}

@@ -3,7 +3,6 @@ package session
 import (
 	"errors"
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +18,8 @@ type captureState struct {
 	talker *talker
 	meter  audio.Meter
 	mic    audio.Block
-	mix    audio.Block
+	at     time.Time   // when its first sample was spoken
+	mix    audio.Block // what was heard then
 	ended  bool
 	wire   [link.MaxMessage]byte
 
@@ -58,7 +58,7 @@ func (c *conversation) runCapture() {
 		// Source and processors are the application's: what they give may be
 		// anything, and may come when the conversation is over.
 		audio.Repair(cs.mic[:])
-		c.mix.take(&cs.mix)
+		c.mix.take(&cs.mix, cs.at)
 		c.cfg.Chain.Process(&cs.mic, &cs.mix)
 		audio.Repair(cs.mic[:])
 		c.speak(&cs.mic)
@@ -77,11 +77,12 @@ func (c *conversation) readMicrophone() (skipped int, ok bool) {
 	if !ok {
 		return 0, false
 	}
+	cs.at = cs.pace.next.Add(-2 * audio.BlockDuration)
 	if !live {
 		cs.mic = audio.Block{}
 		return skipped, true
 	}
-	c.mic.began(cs.pace.next.Add(-2 * audio.BlockDuration))
+	c.mic.began(cs.at)
 	// A file plays on while we were suspended.
 	catchUp(c.done, skipped, func() error { return c.mic.value.ReadBlock(&cs.mic) })
 	err := c.mic.value.ReadBlock(&cs.mic)
@@ -104,8 +105,9 @@ func (c *conversation) readDevice() bool {
 		return false
 	}
 	now := time.Now()
+	cs.at = now.Add(-audio.BlockDuration - c.mic.latency())
 	if !c.readFailed(err) {
-		c.mic.began(now.Add(-audio.BlockDuration - c.mic.latency()))
+		c.mic.began(cs.at)
 		cs.pace.begin(now.Add(audio.BlockDuration))
 		return true
 	}
@@ -174,39 +176,4 @@ func (c *conversation) speak(mic *audio.Block) {
 // carries it: device, pre-roll, frame and codec.
 func (c *conversation) captureDelay() time.Duration {
 	return time.Duration(c.capture.device.Load()) + c.capture.gate.delay() + c.cfg.Encoding.FrameDuration + c.cfg.Codec.Delay(c.cfg.Encoding)
-}
-
-// mixLine carries what was played to the capture chain, block by block. It
-// holds mixDepth blocks: when the speaker's clock runs ahead the oldest are
-// dropped, when it is behind the chain sees silence.
-type mixLine struct {
-	mu    sync.Mutex // guards what follows
-	ring  [mixDepth]audio.Block
-	first int
-	used  int
-}
-
-const mixDepth = 4
-
-func (m *mixLine) put(b *audio.Block) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.used == mixDepth {
-		m.first = (m.first + 1) % mixDepth
-		m.used--
-	}
-	m.ring[(m.first+m.used)%mixDepth] = *b
-	m.used++
-}
-
-func (m *mixLine) take(b *audio.Block) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.used == 0 {
-		*b = audio.Block{}
-		return
-	}
-	*b = m.ring[m.first]
-	m.first = (m.first + 1) % mixDepth
-	m.used--
 }

@@ -30,6 +30,7 @@ type conversation struct {
 	mix     mixLine // what was played, on its way to the capture chain
 	capture captureState
 	heard   audio.Block // runPlayback's: what one peer says now
+	audible []*peer     // runPlayback's: who was heard in the last block
 
 	wake    chan struct{} // there is work for runControl
 	closing chan struct{} // closed when the conversation is about to end

@@ -176,6 +176,28 @@ func TestMuteDeafenAndVolume(t *testing.T) {
 	})
 }
 
+func TestAPeerSilencedInAPauseIsSilentFromItsNextWordOn(t *testing.T) {
+	party(t, sessiontest.Config{}, func(t *testing.T, net *sessiontest.Network) {
+		talker, listener := pair(t, net, tone(440, 0.2))
+		defer closeAll(t, talker, listener)
+		time.Sleep(time.Second)
+		talker.SetMuted(true)
+		time.Sleep(time.Second)
+		listener.SetPeerMuted(talker.id, true)
+		talker.SetMuted(false)
+		time.Sleep(time.Second)
+		if got := listener.loudness(500*time.Millisecond, time.Second); got < 0.1 {
+			t.Errorf("heard %.3f before, want speech", got)
+		}
+		if got := listener.loudness(1500*time.Millisecond, 3*time.Second); got != 0 {
+			t.Errorf("heard %.4f of a peer that is silenced", got)
+		}
+		if p := listener.peer(t, talker); p.Jitter.PlayedSamples < 3*audio.SampleRate/2 {
+			t.Errorf("it said %d samples only", p.Jitter.PlayedSamples)
+		}
+	})
+}
+
 func TestTapsHearOnePeerBeforeVolume(t *testing.T) {
 	party(t, sessiontest.Config{}, func(t *testing.T, net *sessiontest.Network) {
 		talker, listener := pair(t, net, tone(440, 0.2))

@@ -14,6 +14,7 @@ func (c *conversation) runPlayback() {
 	var (
 		pace  pacer
 		mixer audio.Mixer
+		ears  audio.Fader // closed while deafened
 		mono  audio.Block
 		out   audio.StereoBlock
 	)
@@ -28,22 +29,18 @@ func (c *conversation) runPlayback() {
 			}
 			c.fillGap(skipped)
 		}
-		c.mixPeers(&mixer, time.Now())
+		c.mixBlock(&mixer, &ears, &out, time.Now())
 		if c.isDone() {
 			return
 		}
-		mixer.Mix(&out)
-		if c.s.Deafened() {
-			out = audio.StereoBlock{}
-		}
 		audio.Downmix(&mono, &out)
-		c.mix.put(&mono)
 		// Without a device a block is heard at its tick, however late this
 		// goroutine is.
 		at := pace.next.Add(-audio.BlockDuration)
 		if paced {
 			at = time.Now().Add(c.speaker.latency())
 		}
+		c.mix.put(&mono, at)
 		failed := c.writeSpeaker(&out, at)
 		if paced && failed {
 			// A device that fails at once must not make us spin.
@@ -56,9 +53,25 @@ func (c *conversation) runPlayback() {
 	}
 }
 
-// mixPeers adds a block of every peer to the mix.
+// mixBlock makes the next block of what is heard.
+func (c *conversation) mixBlock(mixer *audio.Mixer, ears *audio.Fader, out *audio.StereoBlock, now time.Time) {
+	c.mixPeers(mixer, now)
+	mixer.Mix(out)
+	ears.Set(!c.s.Deafened())
+	ears.ApplyStereo(out)
+}
+
+// mixPeers adds a block of every peer to the mix, and of one that was heard and
+// has left since the end of its sound.
 func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 	block := &c.heard
+	for _, p := range c.audible {
+		if c.roster.get(p.id) != p && p.player.last(block) {
+			mixer.Add(&p.input, block)
+		}
+	}
+	clear(c.audible)
+	c.audible = c.audible[:0]
 	for _, p := range c.roster.list() {
 		active := p.player.read(block, now)
 		if p.hearing.push(block, active) {
@@ -74,6 +87,7 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 		p.input.SetGain(gain)
 		if active {
 			mixer.Add(&p.input, block)
+			c.audible = append(c.audible, p)
 		}
 	}
 }

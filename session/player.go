@@ -15,9 +15,12 @@ import (
 // The PCM queue of a player.
 const (
 	queueSamples = 3 * codec.MaxPacketSamples // room for what one block may need at worst
-	edgeSamples  = audio.SampleRate / 200     // 5 ms: fades and joins
-	fadeAfter    = 2 * audio.BlockSamples     // concealed samples after which a guess becomes quieter
-	fadeLength   = 8 * audio.BlockSamples     // and for how long, until it is silent
+	// stretchSamples is how much is decoded ahead, if it is there, where the queue
+	// is to be stretched: in less not every voice shows its pitch.
+	stretchSamples = 2 * audio.BlockSamples
+	edgeSamples    = audio.SampleRate / 200 // 5 ms: fades and joins
+	fadeAfter      = 2 * audio.BlockSamples // concealed samples after which a guess becomes quieter
+	fadeLength     = 8 * audio.BlockSamples // and for how long, until it is silent
 )
 
 // player is a peer as one whom we hear: from packets to blocks of PCM. The
@@ -37,9 +40,13 @@ type player struct {
 
 	pcm     [queueSamples]float32 // decoded and not yet played
 	queued  int
+	wanted  jitter.Stretch // what is to be done to it once there is enough
 	scratch [codec.MaxPacketSamples]float32
-	active  bool // the last block held audio
-	ending  bool // what was queued has been faded out, so what follows must be faded in
+	joint   [edgeSamples]float32 // how what was decoded last would go on
+	gain    float32              // of the guess at the end of the queue; 1 if that is no guess
+	next    int64                // timestamp of what would follow it
+	active  bool                 // the last block held audio
+	ending  bool                 // what was queued has been faded out, so what follows must be faded in
 }
 
 // counters are the far end's, restored to their full width.
@@ -55,14 +62,15 @@ func newPlayer(c codec.Codec, cfg jitter.Config) (*player, error) {
 	if err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
-	return &player{codec: c, buffer: jitter.New(cfg), dec: dec, ending: true}, nil
+	return &player{codec: c, buffer: jitter.New(cfg), dec: dec, gain: 1, ending: true}, nil
 }
 
 // reset forgets what was under way: the far end or the path is another. What
-// is queued is played out with a soft end by the next read.
+// is queued is played out with a soft end.
 func (p *player) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.end()
 	p.buffer.Reset()
 	p.unwrap = counters{}
 	if dec, err := p.codec.NewDecoder(); err == nil {
@@ -158,7 +166,11 @@ func (u *counters) advance(pkt jitter.Packet) {
 func (p *player) read(out *audio.Block, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.queued < audio.BlockSamples {
+	for p.queued < audio.BlockSamples || p.wanted != jitter.None {
+		if p.queued >= audio.BlockSamples && (p.queued >= stretchSamples || !p.buffer.Ready()) {
+			p.stretch()
+			continue
+		}
 		d := p.buffer.Pop(now, p.queued)
 		if d.Action == jitter.Wait {
 			return p.drain(out)
@@ -174,17 +186,11 @@ func (p *player) read(out *audio.Block, now time.Time) bool {
 // drain plays what is left when nothing follows for now, with a soft end.
 func (p *player) drain(out *audio.Block) bool {
 	*out = audio.Block{}
+	p.wanted = jitter.None
 	if !p.active {
 		return false
 	}
-	// The decoder's own continuation is the softest end there is.
-	tail := p.scratch[:edgeSamples:edgeSamples]
-	if !p.ending && p.dec.Conceal(tail) == nil && p.room(edgeSamples) {
-		audio.FadeOut(tail)
-		copy(p.pcm[p.queued:], tail)
-		p.queued += edgeSamples
-	}
-	p.ending = true
+	p.end()
 	n := min(p.queued, audio.BlockSamples)
 	copy(out[:], p.pcm[:n])
 	p.drop(n)
@@ -192,11 +198,57 @@ func (p *player) drain(out *audio.Block) bool {
 	return true
 }
 
+// last fills a block with the soft end of what is heard now, and reports whether
+// there is any. Nothing follows it.
+func (p *player) last(out *audio.Block) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	*out = audio.Block{}
+	if !p.active {
+		return false
+	}
+	p.end()
+	n := copy(out[:], p.pcm[:p.queued])
+	if n < p.queued {
+		audio.FadeOut(out[n-edgeSamples:])
+	}
+	p.queued, p.active = 0, false
+	return true
+}
+
+// end gives the queue a soft end. The decoder's own continuation is the softest
+// there is.
+func (p *player) end() {
+	if p.ending {
+		return
+	}
+	p.ending = true
+	if p.room(edgeSamples) && p.goOn() {
+		audio.FadeOut(p.joint[:])
+		p.queued += copy(p.pcm[p.queued:], p.joint[:])
+	}
+}
+
+// goOn has the decoder guess how the end of the queue would go on, as loud as
+// that is, and reports whether it could.
+func (p *player) goOn() bool {
+	if p.dec.Conceal(p.joint[:]) != nil {
+		return false
+	}
+	for i := range p.joint {
+		p.joint[i] *= p.gain
+	}
+	return true
+}
+
 // produce does what the jitter buffer decided and puts the result in the
-// queue.
+// queue. What doesn't follow from what was decoded last is joined to how that
+// would have gone on.
 func (p *player) produce(d jitter.Decision) {
 	n := min(d.Samples, codec.MaxPacketSamples)
 	pcm := p.scratch[:n:n]
+	cut := p.cut(d)
+	joins := cut && p.goOn()
 	err := p.decode(d, pcm)
 	if err != nil {
 		p.failed++
@@ -204,17 +256,35 @@ func (p *player) produce(d jitter.Decision) {
 	}
 	switch {
 	case d.Action == jitter.Conceal:
-		fadeGuess(pcm, d.Concealed)
-	case d.Start || p.ending || d.Skipped || d.Concealed > fadeAfter:
+		p.gain = fadeGuess(pcm, d.Concealed)
+	case joins:
+		stretch.CrossFade(pcm, p.joint[:])
+	case cut || p.ending:
 		audio.FadeIn(pcm[:min(n, edgeSamples)])
 	}
+	if d.Action != jitter.Conceal {
+		p.gain = 1
+	}
 	p.ending = false
+	p.next = d.Timestamp + int64(n)
 	if !p.room(n) {
 		p.drop(n) // cannot happen: the queue takes what a block may need
 	}
 	copy(p.pcm[p.queued:], pcm)
 	p.queued += n
-	p.stretch(d.Stretch)
+	if d.Stretch != jitter.None {
+		p.wanted = d.Stretch
+	}
+}
+
+// cut tells whether audio doesn't go on from what was decoded last, or from a
+// guess that has become quieter. Out of a short guess at what was lost the
+// decoder finds by itself.
+func (p *player) cut(d jitter.Decision) bool {
+	if p.ending || d.Action == jitter.Conceal {
+		return false
+	}
+	return d.Start || d.Skipped || d.Timestamp != p.next || d.Concealed > fadeAfter
 }
 
 func (p *player) decode(d jitter.Decision, pcm []float32) error {
@@ -235,18 +305,16 @@ func (p *player) decode(d jitter.Decision, pcm []float32) error {
 
 // stretch shortens or lengthens the queue by one pitch period, if it finds one,
 // and tells the jitter buffer by how much.
-func (p *player) stretch(s jitter.Stretch) {
-	if s == jitter.None || p.queued < stretch.MinSamples {
-		return
-	}
+func (p *player) stretch() {
 	before := p.queued
-	switch s {
+	switch p.wanted {
 	case jitter.Accelerate, jitter.AccelerateFast:
-		p.queued = stretch.Accelerate(p.pcm[:p.queued], s == jitter.AccelerateFast)
+		p.queued = stretch.Accelerate(p.pcm[:p.queued], p.wanted == jitter.AccelerateFast)
 	case jitter.Expand:
 		p.queued = len(stretch.Expand(p.pcm[:p.queued]))
 	case jitter.None:
 	}
+	p.wanted = jitter.None
 	p.buffer.Stretched(before - p.queued)
 }
 
@@ -265,14 +333,18 @@ func (p *player) jitterStats() jitter.Stats {
 	return p.buffer.Stats()
 }
 
-// fadeGuess makes a long concealment quieter: a codec's guess is good for a
-// few tens of milliseconds and an artefact after that.
-func fadeGuess(pcm []float32, before int) {
+// fadeGuess makes a long concealment quieter, and returns its gain at the end: a
+// codec's guess is good for a few tens of milliseconds and an artefact after
+// that.
+func fadeGuess(pcm []float32, before int) float32 {
+	gain := float32(1)
 	for i := range pcm {
 		over := before + i - fadeAfter
 		if over <= 0 {
 			continue
 		}
-		pcm[i] *= max(0, 1-float32(over)/fadeLength)
+		gain = max(0, 1-float32(over)/fadeLength)
+		pcm[i] *= gain
 	}
+	return gain
 }

@@ -172,8 +172,9 @@ func (s *Session) PeerJoined(id identity.PeerID) error {
 }
 
 // PeerLeft says that a peer takes part no more: after it returned nothing of
-// that peer is heard. A peer that isn't there changes nothing. It fails with
-// ErrNotStarted, also while a Start or Stop is under way, or ErrClosed.
+// that peer is heard, but 10 ms in which its sound is faded out. A peer that
+// isn't there changes nothing. It fails with ErrNotStarted, also while a Start
+// or Stop is under way, or ErrClosed.
 func (s *Session) PeerLeft(id identity.PeerID) error {
 	conv, err := s.enter()
 	if err != nil {

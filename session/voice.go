@@ -18,7 +18,8 @@ type talker struct {
 	enc     codec.Encoder
 	frame   []float32
 	fill    int
-	said    bool  // a block of this frame is to be said
+	said    bool // a block of this frame is to be said
+	fader   audio.Fader
 	clock   int64 // 48 kHz samples since the conversation began, to the end of what was pushed
 	seq     int64
 	spurt   int64
@@ -54,11 +55,14 @@ func newTalker(c codec.Codec, cfg codec.Config) (*talker, error) {
 	return t, nil
 }
 
-// push takes one block, and says whether it is to be said. When a packet is
-// complete it is returned, valid until the next push; beside an error too: what
-// can't be encoded ends the spurt.
+// push takes one block, and says whether it is to be said: what isn't is silenced
+// where it shares a frame with what is. When a packet is complete it is returned,
+// valid until the next push; beside an error too: what can't be encoded ends the
+// spurt.
 func (t *talker) push(b *audio.Block, open bool) (*spoken, error) {
-	copy(t.frame[t.fill:], b[:])
+	block := t.frame[t.fill : t.fill+copy(t.frame[t.fill:], b[:])]
+	t.fader.Set(open)
+	t.fader.Apply(block)
 	t.fill += audio.BlockSamples
 	t.clock += audio.BlockSamples
 	t.said = t.said || open

@@ -189,6 +189,42 @@ func TestCopyWithinASpurtIsTheOneAtTheOffset(t *testing.T) {
 	}
 }
 
+// What was said before the key went down, or after it came up, is nobody's
+// business, though a frame is longer than a block.
+func TestOnlyWhatIsSaidIsInAFrame(t *testing.T) {
+	for _, d := range []time.Duration{20, 40, 60} {
+		blocks := int(d / 10)
+		for first := range blocks {
+			for last := first; last < blocks; last++ {
+				tk := newTestTalker(t, d*time.Millisecond)
+				for i := range blocks {
+					if _, err := tk.push(loudBlock(), i >= first && i <= last); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if tk.packet.samples == 0 {
+					t.Fatalf("%v ms: nothing was said", int(d))
+				}
+				for i := range blocks {
+					block := tk.frame[i*audio.BlockSamples:][:audio.BlockSamples]
+					level := audio.Measure(block).RMS
+					switch {
+					case i >= first && i <= last && level < -20:
+						t.Errorf("%d ms, open from block %d to %d: block %d is at %.0f dBFS", int(d), first, last, i, level)
+					case i == last+1: // the fade
+						level = audio.Measure(block[audio.FadeSamples:]).RMS
+						fallthrough
+					case i < first || i > last:
+						if level > audio.FloorDBFS {
+							t.Errorf("%d ms, open from block %d to %d: block %d is heard at %.0f dBFS", int(d), first, last, i, level)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 // lastOf says blocks, an even number, and returns the last packet.
 func lastOf(t *testing.T, tk *talker, blocks int) (last *spoken) {
 	t.Helper()

@@ -13,7 +13,7 @@ const (
 	bound      = 1 << 60    // of sequence numbers, timestamps and spurts: differences can't overflow
 	aheadLimit = 3000       // packets a sequence number may lead: a minute of 20 ms packets
 	historyLen = 256        // packets that duplicates and lateness are known of; a power of two
-	oddLimit   = 5          // packets beyond all bounds before the stream is taken up anew ...
+	oddLimit   = 5          // packets beyond all bounds, or out of number, before the stream is taken up anew ...
 	oddTime    = 1 * second // ... if none was accepted for so long
 )
 
@@ -55,7 +55,7 @@ type Buffer struct {
 	newest       int64 // highest sequence number accepted
 	spurt        int64 // of the last packet taken in
 	lastAccepted int64 // when
-	odd          int   // own packets in a row that were beyond all bounds
+	odd          int   // own packets in a row that were beyond all bounds, or out of number
 	oddSeq       int64 // the last of them
 
 	play  player
@@ -99,6 +99,10 @@ func (b *Buffer) Push(p Packet, now time.Time) Result {
 	case Duplicate:
 		b.total.Duplicate++
 	case Late:
+		// Late by its number alone: a wrong number was believed before.
+		if t-p.Timestamp-b.est.transit() <= b.est.maxDelay && b.resync(&p, t) {
+			return b.admit(&p, t)
+		}
 		b.total.Late++
 	case Rejected:
 		if b.resync(&p, t) {
@@ -259,9 +263,7 @@ func (b *Buffer) removeFirst() *packet {
 func (b *Buffer) discardFirst() {
 	q := b.removeFirst()
 	b.total.DiscardedSamples += uint64(q.samples)
-	if b.play.placed && q.seq > b.play.seq {
-		b.total.Missing += uint64(q.seq - b.play.seq)
-	}
+	b.giveUpBefore(q)
 	b.play.placed = true
 	b.play.skipped = true
 	b.play.held = 0
@@ -279,7 +281,7 @@ func (b *Buffer) begin(seq, t int64) {
 }
 
 // resync takes the stream up anew at p, if for a while nothing but packets
-// beyond all bounds came, so that a sender which jumped is followed.
+// beyond all bounds or out of number came, so that a sender which jumped is followed.
 func (b *Buffer) resync(p *Packet, t int64) bool {
 	if p.Copy {
 		return false
@@ -304,6 +306,7 @@ func (b *Buffer) clear() {
 	for len(b.order) > 0 {
 		b.total.DiscardedSamples += uint64(b.removeFirst().samples)
 	}
+	b.settle(b.play.doubt) // nothing will tell any more
 	b.history = [historyLen]trace{}
 	b.synced = false
 	b.odd = 0
@@ -330,19 +333,29 @@ func (b *Buffer) PathChanged() {
 	b.jitter.forgetTransit()
 }
 
-// clock turns times into samples since the first. It never goes back: a step
-// back of the caller's clock takes no time.
+// clock turns times into samples since the first. It never goes back. An
+// arrival that is handed over after a later Pop counts as of that Pop: it
+// wasn't there to be played then, and the target has to cover that. Only a step
+// back by more than that can be is one of the caller's clock, which takes no
+// time and goes on from there.
 type clock struct {
 	last time.Time
 	ns   int64
 }
 
-const longestStep = 30 * 24 * time.Hour // keeps the sum from overflowing for centuries
+const (
+	handOver    = time.Second         // the latest that an arrival is handed over
+	longestStep = 30 * 24 * time.Hour // keeps the sum from overflowing for centuries
+)
 
 func (c *clock) samples(now time.Time) int64 {
-	if !c.last.IsZero() {
-		c.ns += int64(min(max(now.Sub(c.last), 0), longestStep))
+	step := now.Sub(c.last)
+	switch {
+	case c.last.IsZero():
+		c.last = now
+	case step > 0 || step <= -handOver:
+		c.ns += int64(min(max(step, 0), longestStep))
+		c.last = now
 	}
-	c.last = now
 	return c.ns/62500*3 + c.ns%62500*3/62500
 }

@@ -195,15 +195,30 @@ func TestPathChangePlaysWhatIsHeld(t *testing.T) {
 	}
 }
 
-func TestClockNeverGoesBack(t *testing.T) {
-	var c clock
-	last := int64(-1)
-	for _, at := range []int{0, 10, 5, 20, -100000, -99990, 1 << 40} {
-		got := c.samples(epoch.Add(time.Duration(at) * time.Microsecond))
-		if got < last {
-			t.Errorf("%d after %d", got, last)
+func TestClockNeverGoesBackAndCountsNoTimeTwice(t *testing.T) {
+	tests := map[string]struct {
+		steps []time.Duration // since the epoch
+		want  time.Duration
+	}{
+		"forwards":                       {[]time.Duration{0, 10, 20}, 20},
+		"back and forth by a little":     {[]time.Duration{0, 100, 95, 200, 199, 150, 201}, 201},
+		"back and forth many times":      {[]time.Duration{0, 100, 50, 100, 50, 100, 50, 100}, 100},
+		"back by an hour, then onwards":  {[]time.Duration{0, 100, 100 - 3600e3, 110 - 3600e3, 105 - 3600e3, 120 - 3600e3}, 120},
+		"back by a second, then onwards": {[]time.Duration{0, 5000, 4000, 4010}, 5010},
+	}
+	for name, tt := range tests {
+		var c clock
+		last := int64(-1)
+		for _, at := range tt.steps {
+			got := c.samples(epoch.Add(at * time.Millisecond))
+			if got < last {
+				t.Errorf("%s: %d after %d", name, got, last)
+			}
+			last = got
 		}
-		last = got
+		if last != int64(tt.want)*millisecond {
+			t.Errorf("%s: %v at last, want %v ms", name, duration(last), int64(tt.want))
+		}
 	}
 }
 

@@ -281,6 +281,27 @@ func FuzzBuffer(f *testing.F) {
 	})
 }
 
+// One packet with a wrong number silences nobody for long.
+func TestStraySequenceNumberCostsASecondAtMost(t *testing.T) {
+	for _, ahead := range []int64{1, 5, 50, 200, 255, 256, 300, 1000, aheadLimit - 1, aheadLimit + 1, 1_000_000} {
+		b := New(Config{})
+		listen(b, 0, 20000, func(at int) {
+			if at%20 > 0 {
+				return
+			}
+			p := voice(at / 20)
+			if at == 10000 {
+				p.Seq += ahead
+			}
+			b.Push(p, ms(at))
+		})
+		s := b.Stats()
+		if played := int(s.PlayedSamples / millisecond); played < 20000-1200 {
+			t.Errorf("%d ahead: %d ms played of 20000; %+v", ahead, played, s)
+		}
+	}
+}
+
 func TestDelayShownIsBounded(t *testing.T) {
 	b := New(Config{})
 	b.play.delay = 1 << 40 // as after a jump of the talker's timestamps

@@ -106,7 +106,7 @@ type Decision struct {
 	Timestamp int64   // of the first sample to produce
 	Start     bool    // the first audio after silence: fade in, nothing before it to join to
 	Copied    bool    // Play of a payload that came as a copy
-	Concealed int     // samples concealed in a row up to here: fade out by it on Conceal, join by cross-fade on Play if not 0
+	Concealed int     // samples concealed in a row up to here: fade out by it on Conceal, join by cross-fade on Play if not 0, unless the codec does after so little
 	Stretch   Stretch // what to do with the PCM afterwards
-	Skipped   bool    // speech was dropped right before this to come back to live: cross-fade
+	Skipped   bool    // speech was dropped right before this to come back to live, or to the target: cross-fade
 }

@@ -11,20 +11,9 @@ const (
 	// giveUp is how long is concealed with nothing to come. NetEQ's CNG
 	// timeout.
 	giveUp = 1 * second
-
-	stretchInterval = 50 * millisecond // between two stretches, NetEQ's
-	// The delay moves in steps of a block, since that is how often is asked;
-	// a margin above it keeps Accelerate and Expand from answering each other.
-	stretchMargin = block + 2*millisecond
-	expandMargin  = bucket / 2
-	// Targets below drainTarget hold no reserve to speak of; above it less
-	// than 1/drainShare of it is a warning.
-	drainTarget = 60 * millisecond
-	drainShare  = 2
-	// creditShare of what is played may be stretched, in the long run.
-	creditShare = 20 // 1/20 is 5 %
-	creditLimit = 200 * millisecond
-	longPeriod  = 15 * millisecond // a stretch changes at most this
+	// endRepeats is how often the end of a spurt is said again at most, see
+	// docs/protocol.md.
+	endRepeats = 2
 
 	waitTime = 320 * millisecond // of speech over which Stats.Wait is smoothed
 )
@@ -37,6 +26,7 @@ type player struct {
 	ts     int64 // its expected timestamp
 	spurt  int64 // of what was played last
 	dur    int64 // duration of the last packet with audio
+	marks  int64 // end marks that may be said again from here on
 
 	held    int64 // samples concealed at this position
 	run     int64 // samples concealed in a row
@@ -46,6 +36,7 @@ type player struct {
 	level       int64 // smoothed delay at which packets are asked for
 	delay       int64 // delay of the last decision, PCM queue included
 	lastStretch int64
+	futile      int64 // since when to shorten it is advised in vain; 0 if it isn't
 	credit      int64 // samples that may be stretched, times creditShare
 }
 
@@ -56,12 +47,14 @@ func (p *player) moveTo(seq, ts, spurt int64) {
 
 // Pop says what to produce next, when queued samples are decoded and not yet
 // played. It is meant to be called every 10 ms until 480 samples are queued or
-// the answer is Wait, which leaves the rest of the block silent. Each answer
+// the answer is Wait, which leaves the rest of the block silent; and ahead of
+// that time while Ready, where more is needed to stretch it. Each answer
 // but Wait produces at least 120 samples. It allocates nothing.
 func (b *Buffer) Pop(now time.Time, queued int) Decision {
 	t := b.clock.samples(now)
 	q := int64(min(max(queued, 0), 10*second))
 	b.dropToLive(t)
+	b.cutShort(t)
 	d := b.decide(t, q)
 	if d.Action == Wait {
 		b.play.delay = 0
@@ -69,6 +62,17 @@ func (b *Buffer) Pop(now time.Time, queued int) Decision {
 	}
 	b.play.delay = t + q - d.Timestamp - b.est.transit()
 	return d
+}
+
+// Ready tells whether the next Pop answers with what follows directly on what was
+// played last, so that it can be asked for ahead of its time, with 480 samples or
+// more queued, without giving anything up.
+func (b *Buffer) Ready() bool {
+	if b.play.idle || len(b.order) == 0 {
+		return false
+	}
+	f := b.order[0]
+	return f.seq == b.play.seq && f.ts == b.play.ts && f.spurt == b.play.spurt && f.samples > 0
 }
 
 // decide looks at the first packet held. The loop ends: each turn that doesn't
@@ -123,12 +127,48 @@ func (b *Buffer) due(f *packet, t int64) bool {
 // endMark takes out an end mark without audio.
 func (b *Buffer) endMark() {
 	f := b.removeFirst()
-	if b.play.placed && f.seq > b.play.seq {
-		b.total.Missing += uint64(f.seq - b.play.seq)
+	p := &b.play
+	marks := int64(endRepeats)
+	if p.marks > 0 {
+		marks = max(0, p.marks-1-(f.seq-p.seq))
 	}
+	b.giveUpBefore(f)
 	b.settle(0)
-	b.play.moveTo(f.seq+1, f.ts, f.spurt)
-	b.play.stop()
+	p.moveTo(f.seq+1, f.ts, f.spurt)
+	p.marks = marks
+	p.stop()
+}
+
+// missing is how many packets with audio are missing before f, and how much
+// audio that is at most. Marks of the end are neither: those before another one
+// take no time, and those after one are at most endRepeats.
+func (p *player) missing(f *packet) (packets, samples int64) {
+	dur := max(p.dur, minSamples)
+	packets = f.seq - p.seq
+	if f.samples == 0 && f.spurt == p.spurt {
+		packets = min(packets, (max(f.ts-p.ts, 0)+dur-1)/dur)
+	}
+	packets = max(0, packets-p.marks)
+	return packets, min(packets*dur, max(f.ts-p.ts, 0))
+}
+
+// giveUpBefore does the accounts for what is missing before f. If f belongs to
+// the same spurt, that went on all the time: what was said then counts, even if
+// it is so long ago that the guessing has ended. Otherwise the spurt may have
+// ended at any time; what was guessed counts then.
+func (b *Buffer) giveUpBefore(f *packet) {
+	p := &b.play
+	if !p.placed || f.seq <= p.seq {
+		return
+	}
+	packets, samples := p.missing(f)
+	b.total.Missing += uint64(packets)
+	if f.spurt == p.spurt {
+		b.total.ConcealedSamples += uint64(samples)
+		p.doubt = 0
+		return
+	}
+	b.settle(samples)
 }
 
 // stop goes silent.
@@ -180,8 +220,9 @@ func (b *Buffer) bridge(f *packet, t, q int64) (Decision, bool) {
 	lost := min(gap, missing*max(p.dur, minSamples))
 	remaining := lost - p.held
 	if remaining <= 0 {
-		b.total.Missing += uint64(missing)
-		if lost < gap {
+		packets, _ := p.missing(f)
+		b.total.Missing += uint64(packets)
+		if lost < gap || f.samples == 0 { // silence follows
 			b.settle(lost)
 		}
 		p.held = 0
@@ -220,16 +261,12 @@ func (b *Buffer) recoverBefore(f *packet, n, t, q int64) Decision {
 // start begins with f after silence, or instead of the end of a spurt.
 func (b *Buffer) start(f *packet, t, q int64) Decision {
 	p := &b.play
-	if p.placed && f.seq > p.seq {
-		missing := f.seq - p.seq
-		b.total.Missing += uint64(missing)
-		b.settle(missing * p.dur)
-	}
+	b.giveUpBefore(f)
 	if p.placed && (f.ts > p.ts || f.spurt != p.spurt) {
 		b.settle(0)
 	}
 	p.level = b.slack(f, t)
-	p.run = 0
+	p.run, p.futile = 0, 0
 	return b.playFirst(t, q, true)
 }
 
@@ -245,7 +282,7 @@ func (b *Buffer) playFirst(t, q int64, start bool) Decision {
 		b.total.RecoveredCopy++
 	}
 	p.idle = false
-	p.dur = int64(f.samples)
+	p.dur, p.marks = int64(f.samples), 0
 	p.moveTo(f.seq+1, f.ts+p.dur, f.spurt)
 	b.played(&d, f.arrival, t, q)
 	if f.end {
@@ -275,88 +312,8 @@ func (b *Buffer) played(d *Decision, arrival, t, q int64) {
 	}
 	b.settle(p.doubt)
 	p.held, p.run, p.skipped = 0, 0, false
-	slack := t - d.Timestamp - b.est.transit()
+	slack := t + q/block*block - d.Timestamp - b.est.transit() // as if asked for when it is needed
 	p.level += (slack - p.level) / 4
 	p.credit = min(p.credit+n, creditLimit*creditShare)
 	d.Stretch = b.stretch(t)
-}
-
-// stretch compares the delay with the target.
-func (b *Buffer) stretch(t int64) Stretch {
-	p, target := &b.play, b.est.target
-	if t-p.lastStretch < stretchInterval {
-		return None
-	}
-	s := None
-	switch {
-	case p.level > 2*target+60*millisecond:
-		s = AccelerateFast
-	case p.credit < longPeriod*creditShare:
-		return None
-	case p.level > target+stretchMargin && !b.drained():
-		s = Accelerate
-	case p.level < target-expandMargin || b.drained():
-		s = Expand
-	}
-	if s != None {
-		p.lastStretch = t
-	}
-	return s
-}
-
-// drained tells whether much less is held than the target should give, which
-// means that the network is holding packets back for long. What is left is
-// spread over more time then.
-func (b *Buffer) drained() bool {
-	left := int64(0)
-	if n := len(b.order); n > 0 {
-		last := b.order[n-1]
-		left = last.ts + int64(last.samples) - b.play.ts
-	}
-	return b.est.target >= drainTarget && left < b.est.target/drainShare
-}
-
-// Stretched tells how many samples were removed (positive) or inserted
-// (negative) on the advice of a Decision. The delay itself is seen in what is
-// queued at the next Pop.
-func (b *Buffer) Stretched(samples int) {
-	n := int64(min(max(samples, -second), second))
-	if n >= 0 {
-		b.total.RemovedSamples += uint64(n)
-	} else {
-		n = -n
-		b.total.InsertedSamples += uint64(n)
-	}
-	b.play.credit = max(b.play.credit-n*creditShare, 0)
-}
-
-// dropToLive skips speech when the delay is beyond the cap and what came last
-// shows that it needn't be: the network has caught up, or holds back nothing
-// that would fill the gap.
-func (b *Buffer) dropToLive(t int64) {
-	if len(b.order) < 2 {
-		return
-	}
-	p := &b.play
-	first, last := b.order[0], b.order[len(b.order)-1]
-	position := first.ts
-	if !p.idle {
-		position = p.ts
-	}
-	if t-position-b.est.transit() <= b.est.maxDelay {
-		return
-	}
-	caughtUp := b.slack(last, t) <= b.est.target+2*block
-	if !caughtUp && last.ts-position <= b.est.maxDelay {
-		return
-	}
-	dropped := false
-	for len(b.order) > 1 && b.slack(b.order[0], t) > b.est.target && last.ts-b.order[1].ts >= 0 {
-		b.discardFirst()
-		dropped = true
-	}
-	if dropped {
-		b.total.Skips++
-		p.level = b.est.target
-	}
 }

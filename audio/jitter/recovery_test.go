@@ -1,6 +1,7 @@
 package jitter
 
 import (
+	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -62,9 +63,18 @@ func TestDelayComesBack(t *testing.T) {
 		"timestamps jump back":      {trial{network: clean, jump: jump(-5 * time.Second)}, 13 * time.Second, 60 * time.Millisecond, func(s Stats) bool { return s.Resyncs == 1 }},
 		"everything is 5 s later":   {trial{network: delayJump(5 * time.Second)}, 18 * time.Second, 60 * time.Millisecond, nil},
 		"everything is 5 s earlier": {trial{network: delayJump(-5 * time.Second)}, 13 * time.Second, 60 * time.Millisecond, nil},
+		"everything is 150 ms earlier": {
+			trial{network: delayJump(-150 * time.Millisecond)}, 23 * time.Second, 60 * time.Millisecond, nil,
+		},
+		"a stall of 200 ms": {trial{network: once(200*time.Millisecond, 10*time.Second)}, 26 * time.Second, 60 * time.Millisecond, nil},
 		"everything is 150 ms later": {
 			trial{network: delayJump(150 * time.Millisecond)}, 25 * time.Second, 60 * time.Millisecond, nil,
 		},
+	}
+	for name, tt := range maps.Clone(tests) {
+		noise := tt
+		noise.trial.stretchy = unstretchable
+		tests[name+", of noise"] = noise
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -86,6 +96,23 @@ func TestDelayComesBack(t *testing.T) {
 				t.Errorf("stats %+v", o.Stats)
 			}
 		})
+	}
+}
+
+// unstretchable is sound without a period, of which no stretch is possible.
+func unstretchable(*rand.Rand) int { return 0 }
+
+func TestDriftForAnHourOfNoise(t *testing.T) {
+	for _, drift := range []float64{300e-6, -300e-6} {
+		w := window{from: time.Minute, to: time.Hour}
+		o := trial{duration: time.Hour, network: stalling(3*time.Millisecond, 100*time.Millisecond), drift: drift, watch: w.watch, stretchy: unstretchable}.run(t)
+		t.Logf("drift %v: mean delay %v, greatest %v, concealed or discarded %.4f %%", drift, o.delay, w.delay, o.concealed)
+		if w.delay > 60*time.Millisecond || o.delay > 30*time.Millisecond {
+			t.Errorf("drift %v: mean delay %v, greatest %v", drift, o.delay, w.delay)
+		}
+		if o.concealed > 0.05 { // the drift itself is 0.03 %
+			t.Errorf("drift %v: concealed or discarded %.4f %%", drift, o.concealed)
+		}
 	}
 }
 

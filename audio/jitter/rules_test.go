@@ -211,3 +211,60 @@ func TestRules(t *testing.T) {
 		})
 	}
 }
+
+func TestReadyMeansThatTheNextPacketFollowsDirectly(t *testing.T) {
+	tests := map[string]struct {
+		next Packet
+		want bool
+	}{
+		"the next one":         {voice(3), true},
+		"one is missing":       {voice(4), false},
+		"silence before it":    {later(voice(3), 40*time.Millisecond, 1), false},
+		"another spurt":        {later(voice(3), 0, 2), false},
+		"an end without audio": {Packet{Seq: 3, Timestamp: 2880, Spurt: 1, End: true}, false},
+	}
+	for name, tt := range tests {
+		b := New(Config{})
+		if b.Ready() {
+			t.Errorf("%s: ready with nothing", name)
+		}
+		script(t, b, every(0, 2, 0, voice), 110)
+		if b.Ready() {
+			t.Errorf("%s: ready without it", name)
+		}
+		b.Push(tt.next, ms(111))
+		if got := b.Ready(); got != tt.want {
+			t.Errorf("%s: ready %t", name, got)
+		}
+		if d := b.Pop(ms(112), 960); tt.want && (d.Action != Play || d.Start || d.Skipped || d.Concealed > 0) {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}
+
+// Whoever asks ahead has the packets earlier, and is advised as if it had not.
+func TestAskingAheadChangesNothing(t *testing.T) {
+	var level [2]int64
+	for ahead := range 2 {
+		b := New(Config{StartDelay: 100 * time.Millisecond})
+		queued := 0
+		for tick := range 100 {
+			if tick%2 == 0 {
+				b.Push(voice(tick/2), ms(tick*10))
+			}
+			for queued < 480 || ahead == 1 && queued < 1440 && b.Ready() {
+				d := b.Pop(ms(tick*10), queued)
+				if d.Action == Wait {
+					queued = 480
+					break
+				}
+				queued += d.Samples
+			}
+			queued -= 480
+		}
+		level[ahead] = b.play.level
+	}
+	if level[0] != level[1] || level[0] < 90*millisecond {
+		t.Errorf("the delay seems to be %v, and %v if asked ahead", duration(level[0]), duration(level[1]))
+	}
+}

@@ -25,6 +25,7 @@ type trial struct {
 	network  func(r *rand.Rand, i int, at time.Duration) []time.Duration // delays at which packet i arrives; none if it never does
 	ordered  bool                                                        // no packet arrives before one sent earlier
 	stretchy func(r *rand.Rand) int                                      // samples of a pitch period, 0 if there is none; nil means 5 to 10 ms
+	handOver func(r *rand.Rand) time.Duration                            // how much later than it arrived a packet is pushed
 	pull     func(r *rand.Rand, tick int) time.Duration                  // how much later than every 10 ms the listener asks
 	watch    func(at time.Duration, b *Buffer, d Decision)               // sees every decision
 }
@@ -41,6 +42,7 @@ type outcome struct {
 
 type arrival struct {
 	at     time.Duration
+	pushed time.Duration // at or after it
 	packet Packet
 }
 
@@ -63,7 +65,7 @@ func (c trial) run(tb testing.TB) outcome {
 		if c.pull != nil {
 			at += c.pull(r, tick)
 		}
-		for ; next < len(arrivals) && arrivals[next].at <= at; next++ {
+		for ; next < len(arrivals) && arrivals[next].pushed <= at; next++ {
 			b.Push(arrivals[next].packet, start.Add(arrivals[next].at))
 		}
 		for calls := 0; queued < 480; calls++ {
@@ -162,12 +164,12 @@ func (c trial) send(r *rand.Rand) []arrival {
 				t = max(t, floor)
 				floor = t
 			}
-			all = append(all, arrival{t, p})
+			all = append(all, arrival{t, t, p})
 			for _, offset := range c.copies {
 				if i := len(sent) - 1 - offset; i >= 0 {
 					q := sent[i]
 					q.Copy = true
-					all = append(all, arrival{t, q})
+					all = append(all, arrival{t, t, q})
 				}
 			}
 		}
@@ -177,7 +179,13 @@ func (c trial) send(r *rand.Rand) []arrival {
 			all[i].packet.End = true
 		}
 	}
-	slices.SortStableFunc(all, func(a, b arrival) int { return int(a.at - b.at) })
+	r = rand.New(rand.NewPCG(c.seed, 18)) // the rest of the trial stays what it is without
+	for i := range all {
+		if c.handOver != nil {
+			all[i].pushed += c.handOver(r)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b arrival) int { return int(a.pushed - b.pushed) })
 	return all
 }
 

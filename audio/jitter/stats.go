@@ -13,15 +13,15 @@ type Stats struct {
 	Expected         uint64 // packets sent, by their sequence numbers, as far as they are judged
 	Lost             uint64 // of those, not there when the packet two after it arrived: the network's loss before recovery (copies don't count as there)
 	LossBursts       uint64 // runs of consecutive Lost packets
-	Missing          uint64 // packets that had to be concealed, at least in part: the loss after recovery
+	Missing          uint64 // packets with audio that had to be concealed, at least in part: the loss after recovery
 	RecoveredCopy    uint64 // packets played from a copy
 	RecoveredFEC     uint64 // packets played from the FEC of their successor
 	Skips            uint64 // times speech was dropped to come back to live
 	Interruptions    uint64 // times nothing came for so long that the spurt was given up
 	Resyncs          uint64 // times the stream was taken up anew because it had moved beyond all bounds
 	PlayedSamples    uint64 // answered with Play or Recover
-	ConcealedSamples uint64 // answered with Conceal where speech was missing, as far as that is known: not where a silence turns out to have begun
-	DiscardedSamples uint64 // held and never played: skipped to come back to live, pushed out, or left over at a Reset
+	ConcealedSamples uint64 // speech that was missing when it was to be played, as far as that is known, as W3C webrtc-stats' concealedSamples: guessed at, or silent after a second of that if the spurt went on; not where a silence turns out to have begun. Speech that was there and skipped is in DiscardedSamples, and as bad
+	DiscardedSamples uint64 // held and never played: skipped to come back to live, or to the target where the sound couldn't be shortened, pushed out, or left over at a Reset
 	InsertedSamples  uint64 // by stretching
 	RemovedSamples   uint64 // by stretching
 

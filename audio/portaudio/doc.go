@@ -12,7 +12,9 @@
 // the clock, and neither ever takes 100 ms. Meanwhile the package tries every
 // half second to get audio flowing again: with the device that was asked for,
 // else with the system's default one, which it leaves as soon as the device
-// asked for can be opened again. Config.OnEvent hears of it; Faults counts.
+// asked for can be opened again. A device that hangs without an error is given
+// 2.5 s to go on; then the default one is tried, and the other is returned to
+// when it answers. Config.OnEvent hears of it; Faults counts.
 //
 // # Device list
 //

@@ -11,14 +11,19 @@ import (
 
 // The times that rule recovery.
 const (
-	openPatience  = 3 * time.Second        // for the sound system to open a device at first
-	stallLimit    = 300 * time.Millisecond // without audio before a device counts as lost
-	startLimit    = time.Second            // without audio before a device that was just opened does
-	retryInterval = 500 * time.Millisecond // between attempts to get audio flowing
-	returnEvery   = 2 * time.Second        // between attempts to leave a fallback
-	closePatience = 250 * time.Millisecond // for a stream to close
-	checkInterval = 50 * time.Millisecond  // between looks at whether audio flows
+	openPatience  = 3 * time.Second         // for the sound system to open a device at first
+	stallLimit    = 300 * time.Millisecond  // without audio before a device counts as lost
+	startLimit    = time.Second             // without audio before a device that was just opened does
+	hangLimit     = 2500 * time.Millisecond // without audio before another device is tried in the place of one that reports no error
+	retryInterval = 500 * time.Millisecond  // between attempts to get audio flowing
+	returnEvery   = 2 * time.Second         // between attempts to leave a fallback
+	closePatience = 250 * time.Millisecond  // for a stream to close
+	checkInterval = 50 * time.Millisecond   // between looks at whether audio flows
 )
+
+// maxLeftBehind is how many streams may hang in the sound system, each with a
+// goroutine, before no more are opened in their place.
+const maxLeftBehind = 3
 
 // endpoint is what a Source and a Sink have in common: a device, the goroutine
 // that supervises it, and what goes wrong.
@@ -74,6 +79,11 @@ func (e *endpoint) open(cfg Config, dir direction, rate float64, step func(*pump
 // now is the endpoint's clock.
 func (e *endpoint) now() time.Duration { return time.Since(e.epoch) }
 
+// grace is for how long the device may be late.
+func (e *endpoint) grace() time.Duration {
+	return max(leastGrace, e.cfg.Latency/2+pieceGrace)
+}
+
 // closed says whether Close was called.
 func (e *endpoint) closed() bool {
 	select {
@@ -116,6 +126,7 @@ type supervisor struct {
 	*endpoint
 	active    *pump         // whose audio counts
 	candidate *pump         // being opened, to replace active
+	left      []*pump       // see leftBehind
 	adopted   time.Duration // when active became that
 	tried     time.Duration // when a candidate was last started
 	renewals  uint64        // of the engine's, those that were heeded

@@ -2,6 +2,7 @@ package portaudio_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -269,6 +270,45 @@ func TestDefaultDeviceStandsInForALostOne(t *testing.T) {
 		}
 	}
 	t.Logf("returned to the devices asked for %v after they did", time.Since(back))
+	p.await(true, 10, 3*time.Second)
+	p.close()
+}
+
+// Two sound servers, of which the one with the devices asked for hangs: it
+// reports no error, and opening anything on it would hang too.
+func TestDefaultDeviceStandsInForOneThatHangs(t *testing.T) {
+	hanging := pulsetest.Start(t, pulsetest.Config{})
+	far := func(name, device string) string {
+		return fmt.Sprintf("pcm.%s {\n\ttype pulse\n\tserver %q\n\tdevice %s\n\thint { show on description \"far\" }\n}\n", name, hanging.Address(), device)
+	}
+	m := hanging.Machine(0)
+	server := pulsetest.Start(t, pulsetest.Config{ExtraALSA: far("farspeaker", m.SpeakerSink) + far("farear", m.EarSource)})
+	server.Setenv()
+	p := openPairOn(t, "farspeaker", "farear")
+	p.await(true, 10, 3*time.Second)
+	checkPace := p.watchPace()
+	hanging.Suspend()
+	defer hanging.Resume()
+	p.expect(portaudio.Lost)
+	hung := time.Now()
+	for _, ev := range p.expect(portaudio.Recovered) {
+		if !ev.Fallback || ev.Device.Name != "default" {
+			t.Errorf("recovered with %q, fallback %v", ev.Device.Name, ev.Fallback)
+		}
+	}
+	t.Logf("the default devices stood in %v after the loss", time.Since(hung))
+	before := p.sink.Faults().Underruns
+	p.await(false, 100, 2*time.Second) // the default source is another machine's
+	if out, in := p.sink.Faults(), p.source.Faults(); out.Lost || in.Lost || out.Underruns > before+20 {
+		t.Errorf("on the default devices the speaker says %+v and the microphone %+v", out, in)
+	}
+	checkPace()
+	hanging.Resume()
+	for _, ev := range p.expect(portaudio.Switched) {
+		if ev.Fallback {
+			t.Errorf("switched to %q, a fallback", ev.Device.Name)
+		}
+	}
 	p.await(true, 10, 3*time.Second)
 	p.close()
 }

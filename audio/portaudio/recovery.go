@@ -2,25 +2,58 @@ package portaudio
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
 // retry starts to open a device if that may help: none is in use, or the one in
 // use hangs, or it isn't the one that was asked for.
 func (s *supervisor) retry() {
-	if s.candidate != nil || s.yielding || s.closed() {
+	if s.candidate != nil || s.closed() {
 		return
 	}
 	now := s.now()
 	switch {
 	case s.active == nil && s.due(now, retryInterval):
 		s.candidate = startPump(s.endpoint, s.choices()...)
-	case s.active != nil && s.active.stream.fallback && s.due(now, returnEvery):
+	case s.hangs(now) && s.due(now, returnEvery) && len(s.leftBehind()) < maxLeftBehind:
+		s.candidate = startPump(s.endpoint, s.other())
+	case s.active != nil && s.active.stream.fallback && !s.yielding && s.due(now, returnEvery) && len(s.leftBehind()) == 0:
+		// As long as a stream hangs that was left behind, opening would hang too.
 		s.candidate = startPump(s.endpoint, s.cfg.Device)
 	default:
 		return
 	}
 	s.tried = now
+}
+
+// hangs says whether the device in use reports no error, and moves nothing, for
+// so long that another one is to be tried.
+func (s *supervisor) hangs(now time.Duration) bool {
+	return s.active != nil && s.Faults().Lost && now-max(s.lostAt, s.adopted) > hangLimit
+}
+
+// other is the device to try while the one in use hangs. To open that one once
+// more would most likely hang too, unless there is no other.
+func (s *supervisor) other() string {
+	if s.active.stream.fallback {
+		return s.cfg.Device
+	}
+	return ""
+}
+
+// leftBehind returns the pumps that were told to end, have been replaced, and are
+// stuck in the sound system still.
+func (s *supervisor) leftBehind() []*pump {
+	s.left = slices.DeleteFunc(s.left, func(p *pump) bool {
+		select {
+		case <-p.done:
+			return true
+		default:
+			return false
+		}
+	})
+	return s.left
 }
 
 // due says whether the last attempt is long enough ago.
@@ -44,16 +77,24 @@ func (s *supervisor) judge() {
 		s.renew(errors.Is(p.err, ErrUnknownDevice) || errors.Is(p.err, ErrNoDevice))
 		return
 	}
+	p.stream.fallback = s.cfg.Device != "" && p.stream.device.Key() != s.cfg.Device
 	old, before, lost := s.active, s.Device(), s.Faults().Lost
+	if old != nil && !lost && !s.yielding && (p.stream.fallback || !old.stream.fallback) {
+		p.stop() // audio flows again where it did, and this one is no better
+		return
+	}
 	s.adopt(p)
-	if old != nil && !s.yielding {
-		old.stop()
+	if old != nil {
+		if !s.yielding {
+			old.stop()
+		}
+		s.left = append(s.leftBehind(), old)
 	}
 	s.yielding = false
 	if !lost && before.Key() != p.stream.device.Key() {
 		s.announce(Switched)
 	}
-	if p.stream.fallback {
+	if p.stream.fallback && len(s.leftBehind()) == 0 {
 		s.renew(false)
 	}
 }

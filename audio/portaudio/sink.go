@@ -11,14 +11,15 @@ const (
 	idleAfter  = 100 * time.Millisecond // without a block after which a writer counts as silent by choice
 	roomAfter  = 30 * time.Millisecond  // after a block was taken there should be room for the next
 	slackStep  = audio.BlockSamples / 2 // frames by which the slack grows and shrinks
-	maxSlack   = 3 * audio.BlockSamples // frames
+	maxSlack   = 3 * audio.BlockSamples // frames, beside what a piece needs
 	slackDecay = 20 * time.Second       // without underrun after which the slack shrinks
 )
 
 // Sink is a speaker: an audio.Sink and an audio.Device. WriteBlock is called
 // from one goroutine at a time, everything else from any.
 //
-// Between the writer and the device waits one block. A writer that is late, or
+// Between the writer and the device waits one block, or as much as the device
+// takes at once if that is more (see Config.Latency). A writer that is late, or
 // doesn't write at all, leaves silence. One that keeps being late is given slack,
 // up to three blocks more that wait, which it loses again when it isn't late for
 // 20 s each: Latency tells.
@@ -32,7 +33,8 @@ type Sink struct {
 	wrote   time.Duration // when a block was taken last; guarded by mu
 	flight  int           // frames on their way from the queue to the device; guarded by mu
 	ahead   int           // frames that were before the block taken last; guarded by mu
-	slack   int           // frames that may wait when a block is taken; guarded by mu
+	piece   int           // frames that the device takes at once
+	slack   int           // frames by which the queue may be longer; guarded by mu
 	eased   time.Duration // when the slack changed last; guarded by mu
 	missed  int           // frames missing since then, an underrun if another block comes; guarded by mu
 }
@@ -44,19 +46,30 @@ func OpenSink(cfg Config) (*Sink, error) { return openSink(cfg, audio.SampleRate
 
 // openSink asks the device for a rate in Hz first.
 func openSink(cfg Config, rate float64) (*Sink, error) {
-	s := &Sink{
-		queue:   audio.NewRing(2 * (maxSlack + audio.BlockSamples)),
-		drained: make(chan struct{}, 1),
-		filled:  make(chan struct{}, 1),
-		timer:   time.NewTimer(0),
-		wrote:   -idleAfter,
-	}
+	s := newSink(cfg)
 	if err := s.open(cfg, output, rate, s.play); err != nil {
 		return nil, err
 	}
 	s.next = s.now()
 	return s, nil
 }
+
+// newSink makes a sink without a device.
+func newSink(cfg Config) *Sink {
+	piece := pieceFrames(cfg.withDefaults().Latency)
+	return &Sink{
+		queue:   audio.NewRing(2 * (maxSlack + piece + audio.BlockSamples)),
+		piece:   piece,
+		drained: make(chan struct{}, 1),
+		filled:  make(chan struct{}, 1),
+		timer:   time.NewTimer(0),
+		wrote:   -idleAfter,
+	}
+}
+
+// full says whether enough waits: a piece for the device, and the slack. The
+// caller holds mu.
+func (s *Sink) full() bool { return s.queue.Len()/2 >= s.piece+s.slack }
 
 // play moves a piece of audio from the queue to a stream.
 func (s *Sink) play(p *pump) error {
@@ -159,7 +172,7 @@ func (s *Sink) crowded() time.Duration {
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.faults.Lost || s.queue.Len()/2 <= s.slack {
+	if s.faults.Lost || !s.full() {
 		return 0
 	}
 	return s.wrote + roomAfter - now
@@ -176,7 +189,7 @@ func (s *Sink) put(b *audio.StereoBlock) (time.Duration, error) {
 	defer s.mu.Unlock()
 	if s.faults.Lost {
 		s.queue.Reset() // what nobody heard in time isn't to be heard later
-	} else if s.queue.Len()/2 <= s.slack {
+	} else if !s.full() {
 		s.adapt(now)
 		s.ahead = s.queue.Len()/2 + s.flight
 		s.queue.Write(b[:])
@@ -204,8 +217,8 @@ func (s *Sink) adapt(now time.Duration) {
 // lose drops a block if it is time for that; otherwise it returns for how long
 // to wait. The caller holds mu.
 func (s *Sink) lose(now time.Duration) time.Duration {
-	s.next = max(s.next, now-grace) // a writer that paused needn't make up for it
-	due := max(s.next, s.wrote+grace)
+	s.next = max(s.next, now-s.grace()) // a writer that paused needn't make up for it
+	due := max(s.next, s.wrote+s.grace())
 	if s.faults.Lost {
 		due = s.next
 	}

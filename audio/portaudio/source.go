@@ -8,7 +8,8 @@ import (
 
 // The times that rule a queue between a device and its user.
 const (
-	grace       = 50 * time.Millisecond  // a device may be late before silence takes its place
+	leastGrace  = 50 * time.Millisecond  // a device may be late before silence takes its place ...
+	pieceGrace  = 30 * time.Millisecond  // ... or this beside a piece, if that is more
 	sourceQueue = 100 * time.Millisecond // recorded audio kept for a reader that is late
 	settle      = 500 * time.Millisecond // after silence, while a device hands out what it has kept back
 )
@@ -17,8 +18,9 @@ const (
 // called from one goroutine at a time, everything else from any.
 //
 // A reader may be up to 100 ms late before recorded audio is lost. A block of
-// silence takes the place of audio that is 50 ms late; Faults counts it as an
-// underrun, unless the device counts as lost.
+// silence takes the place of audio that is 50 ms late, or 30 ms and half of
+// Config.Latency if that is more; Faults counts it as an underrun, unless the
+// device counts as lost.
 type Source struct {
 	endpoint
 	queue   *audio.Ring // guarded by mu
@@ -36,17 +38,23 @@ func OpenSource(cfg Config) (*Source, error) { return openSource(cfg, audio.Samp
 
 // openSource asks the device for a rate in Hz first.
 func openSource(cfg Config, rate float64) (*Source, error) {
-	s := &Source{
-		queue:  audio.NewRing(samples(sourceQueue)),
-		filled: make(chan struct{}, 1),
-		timer:  time.NewTimer(0),
-	}
+	s := newSource(cfg)
 	if err := s.open(cfg, input, rate, s.record); err != nil {
 		return nil, err
 	}
 	s.last = s.now()
 	s.next = s.last + audio.BlockDuration
 	return s, nil
+}
+
+// newSource makes a source without a device.
+func newSource(cfg Config) *Source {
+	more := max(0, pieceFrames(cfg.withDefaults().Latency)-audio.BlockSamples)
+	return &Source{
+		queue:  audio.NewRing(samples(sourceQueue) + more),
+		filled: make(chan struct{}, 1),
+		timer:  time.NewTimer(0),
+	}
 }
 
 // samples is how many samples of one channel a duration holds.
@@ -71,19 +79,35 @@ func (s *Source) record(p *pump) error {
 	if overrun {
 		s.faults.Overruns++
 	}
+	s.keep(pcm)
+	signal(s.filled)
+	return nil
+}
+
+// keep puts a piece into the queue, at the expense of what is oldest. The caller
+// holds mu.
+func (s *Source) keep(pcm []float32) {
 	room := s.queue.Free()
-	if s.now() < s.trimmed {
-		room = max(0, audio.BlockSamples-s.queue.Len())
+	trim := s.now() < s.trimmed
+	if trim {
+		// Beside the piece what is left of a block may wait for its rest.
+		room = len(pcm) + audio.BlockSamples - divisor(len(pcm), audio.BlockSamples) - s.queue.Len()
 	}
 	if missing := len(pcm) - room; missing > 0 {
 		s.queue.Discard(missing)
-		if s.now() >= s.trimmed {
+		if !trim {
 			s.faults.Overruns++
 		}
 	}
 	s.queue.Write(pcm)
-	signal(s.filled)
-	return nil
+}
+
+// divisor is the greatest common one.
+func divisor(a, b int) int {
+	for b > 0 {
+		a, b = b, a%b
+	}
+	return a
 }
 
 // signal wakes the one goroutine that waits, or the next one that will.
@@ -131,8 +155,8 @@ func (s *Source) take(b *audio.Block) (time.Duration, error) {
 // silence fills b with silence if it is time for that; otherwise it returns for
 // how long to wait. The caller holds mu.
 func (s *Source) silence(b *audio.Block, now time.Duration) time.Duration {
-	s.next = max(s.next, now-grace) // a reader that paused isn't given what it missed
-	due := max(s.next, s.last+grace)
+	s.next = max(s.next, now-s.grace()) // a reader that paused isn't given what it missed
+	due := max(s.next, s.last+s.grace())
 	if s.faults.Lost {
 		due = s.next
 	}

@@ -75,7 +75,7 @@ func (s *stream) open(info *pa.DeviceInfo, rate float64, channels int, latency t
 	frames := int(half * rate)
 	s.rate, s.channels = rate, channels
 	s.buf = make([]float32, frames*channels)
-	s.piece = make([]float32, 2*int(half*audio.SampleRate))
+	s.piece = make([]float32, 2*pieceFrames(latency))
 	end := pa.StreamDeviceParameters{Device: info, Channels: channels, Latency: bufferFor(s.dir, latency)}
 	p := pa.StreamParameters{SampleRate: rate, FramesPerBuffer: frames}
 	var err error
@@ -98,6 +98,12 @@ func (s *stream) open(info *pa.DeviceInfo, rate float64, channels int, latency t
 	}
 	s.latency = s.delay(info, latency)
 	return nil
+}
+
+// pieceFrames is how many frames at 48 kHz a device with a buffer of the given
+// latency moves at once.
+func pieceFrames(latency time.Duration) int {
+	return int(latency.Seconds() / 2 * audio.SampleRate)
 }
 
 // delay is how long audio takes from the device to this package or back.

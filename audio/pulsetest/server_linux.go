@@ -78,6 +78,9 @@ func (s *Server) write(name, text string) {
 
 func (s *Server) socket() string { return filepath.Join(s.dir, "sock") }
 
+// Address is the server's address, for another server's Config.ExtraALSA.
+func (s *Server) Address() string { return "unix:" + s.socket() }
+
 // Machine names the devices of machine i, counted from 0.
 func (s *Server) Machine(i int) Machine { return machine(i) }
 
@@ -116,7 +119,7 @@ func (s *Server) setenv(alsa string) {
 
 func (s *Server) environment(alsa string) map[string]string {
 	return map[string]string{
-		"PULSE_SERVER":         "unix:" + s.socket(),
+		"PULSE_SERVER":         s.Address(),
 		"ALSA_CONFIG_PATH":     filepath.Join(s.dir, alsa),
 		"JACK_NO_START_SERVER": "1",
 	}

@@ -18,6 +18,9 @@ func Start(t testing.TB, _ Config) *Server {
 	return nil
 }
 
+// Address is the server's address.
+func (s *Server) Address() string { return "" }
+
 // Machine names the devices of machine i.
 func (s *Server) Machine(i int) Machine { return machine(i) }
 
