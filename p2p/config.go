@@ -47,11 +47,13 @@ type Config struct {
 	// joined. Default 64. Per peer it is 2.
 	MaxHeld int
 
-	// MaxEarly is the number of incoming streams of the node whose preamble
-	// isn't complete. Default 512.
+	// MaxEarly is the number of incoming streams of the node, of peers that
+	// aren't joined, whose preamble isn't complete. Default 512; at most 8 of
+	// them are of one peer.
 	MaxEarly int
 
-	// MaxEarlyPerPeer is the same for one peer. Default 64.
+	// MaxEarlyPerPeer is the same for one peer that is joined, whom the others
+	// can't crowd out. Default 64.
 	MaxEarlyPerPeer int
 }
 
@@ -64,6 +66,10 @@ const (
 	earlyTime      = 10 * time.Second // for a preamble to be complete
 	maxControl     = 64               // control messages queued or unacknowledged per peer
 	maxControlSize = 32 << 10         // bytes of the same
+	maxEarly       = 8                // streams of a peer that isn't joined whose preamble isn't complete
+	maxWaiting     = maxLanes         // lanes that wait for the control stream of their epoch
+	joinRate       = 2                // times a second that a peer may join anew, with a
+	joinBurst      = 10               // burst of so many
 	maxPaths       = 8                // connections to one peer that are used, the resource manager's default limit
 )
 

@@ -24,7 +24,11 @@ func (p *pair) accept(c *control, pre preamble) {
 	now := time.Now()
 	p.lock()
 	defer p.deliver.Unlock()
-	if code := p.judgeLocked(c, pre); code != 0 {
+	if c.dead { // held, adopted by Join, and reset by the peer meanwhile
+		p.tell(now)
+		return
+	}
+	if code := p.judgeLocked(c, pre, now); code != 0 {
 		c.dead = true
 		close(c.ready)
 		p.doomLocked(c.stream, code)
@@ -48,12 +52,14 @@ func (p *pair) accept(c *control, pre preamble) {
 
 // judgeLocked finds the path of an incoming control stream, or the code with
 // which it is refused.
-func (p *pair) judgeLocked(c *control, pre preamble) network.StreamErrorCode {
+func (p *pair) judgeLocked(c *control, pre preamble, now time.Time) network.StreamErrorCode {
 	switch {
 	case p.state != stateJoined:
 		return codeLeft
 	case pre.to != 0 && pre.to != p.ours, p.isFormerLocked(pre.from):
 		return codeStale
+	case pre.from != p.far && !p.joins.take(now):
+		return codeTooMany // nobody joins anew that often
 	}
 	pt := p.pathOfLocked(c.conn)
 	if pt == nil {
@@ -64,7 +70,7 @@ func (p *pair) judgeLocked(c *control, pre preamble) network.StreamErrorCode {
 		return 0
 	}
 	// Ours stays, unless the peer will find it stale.
-	if o := pt.pending; o != nil && (o.to == 0 || o.to == pre.from) {
+	if o := pt.pending; o != nil && o.stream != nil && (o.to == 0 || o.to == pre.from) {
 		pt.retry.crossed = true
 		return codeSuperseded
 	}

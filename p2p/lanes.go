@@ -21,6 +21,9 @@ const (
 	openMost = 200 * time.Millisecond
 	// laneRestTime follows a lane that could not be opened or was refused.
 	laneRestTime = 500 * time.Millisecond
+	// laneCapTime after a lane was refused for being one too many, the far end
+	// is asked for one more again: what it was short of may have passed.
+	laneCapTime = 10 * time.Second
 	// epochWait is for the control stream that announces a lane's epoch.
 	epochWait = 2 * time.Second
 )
@@ -65,6 +68,9 @@ func (p *pair) dropLaneLocked(ln *lane, code network.StreamErrorCode) {
 // out those that are known to wait for a retransmission. While stalled there is
 // one lane, changed often.
 func (p *pair) pickLaneLocked(pt *path, now time.Time) *lane {
+	if pt.laneCap < maxLanes && now.Sub(pt.laneCapped) > laneCapTime {
+		pt.laneCap, pt.laneCapped = pt.laneCap+1, now
+	}
 	n := p.lanesLocked(pt)
 	if p.sending.stall.on {
 		n = 1
@@ -154,6 +160,7 @@ func (p *pair) runWatch(ln *lane, r io.Reader) {
 		p.dropLaneLocked(ln, codeMalformed)
 	case remote && (code == codeTooMany || code == network.StreamResourceLimitExceeded):
 		ln.pt.laneCap = max(1, min(ln.pt.laneCap, ln.index))
+		ln.pt.laneCapped = now
 		fallthrough
 	default:
 		ln.pt.laneRest = now.Add(laneRestTime)
@@ -222,6 +229,9 @@ func (p *pair) acceptLane(in *incomingLane, pre preamble) (*path, network.Stream
 			p.stats.Malformed++
 			p.mu.Unlock()
 			return nil, codeTooMany
+		case p.waiting >= maxWaiting && pre.from != p.far:
+			p.mu.Unlock()
+			return nil, codeTooMany
 		case pre.from == p.far:
 			defer p.mu.Unlock()
 			pt := p.pathOfLocked(in.s.Conn())
@@ -236,10 +246,16 @@ func (p *pair) acceptLane(in *incomingLane, pre preamble) (*path, network.Stream
 			return pt, 0
 		}
 		changed := p.epochs
+		p.waiting++
 		p.mu.Unlock()
 		select {
 		case <-changed:
 		case <-timeout.Done():
+		}
+		p.mu.Lock()
+		p.waiting--
+		p.mu.Unlock()
+		if timeout.Err() != nil {
 			return nil, codeStale
 		}
 	}

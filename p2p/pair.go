@@ -64,6 +64,8 @@ type pair struct {
 	receiving receiving
 	control   controlQueue
 	expected  uint64 // number of the next control message
+	joins     bucket // of new epochs of the peer that it may begin
+	waiting   int    // lanes that wait for the control stream of their epoch
 	dial      dialing
 }
 
@@ -96,6 +98,7 @@ func newPair(t *Transport, id peer.ID, h link.Handler) *pair {
 		done:    make(chan struct{}),
 		flushed: make(chan struct{}),
 		epochs:  make(chan struct{}),
+		joins:   newBucket(joinRate, joinBurst),
 	}
 	now := time.Now()
 	p.view = link.Path{Reason: "not connected", Since: now}
@@ -279,6 +282,13 @@ func (p *pair) runFlush() {
 		p.t.node.reset(d.s, d.code)
 	}
 	p.wg.Wait()
+	p.mu.Lock()
+	all = p.doomed // what those who have just ended left
+	p.doomed = nil
+	p.mu.Unlock()
+	for _, d := range all {
+		p.t.node.reset(d.s, d.code)
+	}
 	p.t.ended(p)
 	close(p.done)
 }

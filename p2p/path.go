@@ -22,11 +22,12 @@ type path struct {
 	rtt   rttEstimate
 	alive liveness
 
-	lanes    [maxLanes]*lane // opened by us
-	turn     int             // whose turn it is
-	laneCap  int             // lanes that the far end lets us have
-	laneRest time.Time       // no lane is opened before
-	incoming [maxLanes]*incomingLane
+	lanes      [maxLanes]*lane // opened by us
+	turn       int             // whose turn it is
+	laneCap    int             // lanes that the far end lets us have
+	laneCapped time.Time       // when laneCap changed last
+	laneRest   time.Time       // no lane is opened before
+	incoming   [maxLanes]*incomingLane
 }
 
 // retrying is when a control stream is opened next, and why not yet.

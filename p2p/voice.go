@@ -135,7 +135,7 @@ func (p *pair) admitLocked(span time.Duration, now time.Time) bool {
 	if rtt > 0 {
 		bound = rtt + boundExtra
 	}
-	if s.flight.span+s.span+span <= bound && !s.flight.full() {
+	if s.flight.span+s.span+span <= bound && s.flight.free() > s.count {
 		return true
 	}
 	if now.Sub(s.moved) > rtt+stallAfter && p.takeResetLocked(now) {
