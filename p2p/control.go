@@ -32,11 +32,19 @@ type control struct {
 	hello, ack, ping, pong bool // to be written
 	pingID, pongID         uint64
 	cursor                 uint64 // number of the next message to write
+	pace                   bucket // of messages
 }
 
 func newControl(p *pair, conn network.Conn, ours bool) *control {
-	return &control{p: p, conn: conn, ours: ours, ready: make(chan struct{}), kick: make(chan struct{}, 1)}
+	return &control{p: p, conn: conn, ours: ours, ready: make(chan struct{}), kick: make(chan struct{}, 1), pace: newBucket(messageRate, messageBurst)}
 }
+
+// What comes faster than frameRate breaks the protocol; messages leave more
+// slowly than that, since pings and acknowledgements are frames too.
+const (
+	frameRate, frameBurst     = 300, 600
+	messageRate, messageBurst = 150, 200
+)
 
 // openStream opens a stream on this very connection. The protocol's name leaves
 // with the first write, and nothing waits for identify.
@@ -93,7 +101,7 @@ func (c *control) runFrames(r *streamReader) {
 	case <-c.p.ctx.Done():
 		return
 	}
-	limit := newBucket(300, 600)
+	limit := newBucket(frameRate, frameBurst)
 	c.p.countReceived(r.sum)
 	for {
 		f, n, err := parseFrame(r.pending())
@@ -188,9 +196,12 @@ func (c *control) dataLocked(f frame) (message, good bool) {
 // network; nothing else waits for it.
 func (c *control) runWriter() {
 	buf := make([]byte, 0, 4096)
+	paced := time.NewTimer(time.Hour)
+	defer paced.Stop()
 	for {
 		select {
 		case <-c.kick:
+		case <-paced.C:
 		case <-c.p.ctx.Done():
 			return
 		}
@@ -201,7 +212,10 @@ func (c *control) runWriter() {
 				return
 			}
 			out := c.out
-			buf = c.batchLocked(buf[:0])
+			var more bool
+			if buf, more = c.batchLocked(buf[:0], time.Now()); more {
+				paced.Reset(time.Second / messageRate)
+			}
 			c.p.stats.BytesSent += uint64(len(buf))
 			c.p.mu.Unlock()
 			if len(buf) == 0 {
@@ -219,8 +233,9 @@ func (c *control) runWriter() {
 }
 
 // batchLocked collects what is due: the preamble, a pong, an acknowledgement, a
-// ping, and messages if this is the stream that carries them now.
-func (c *control) batchLocked(b []byte) []byte {
+// ping, and messages if this is the stream that carries them now. more says that
+// there are messages whose time has not come.
+func (c *control) batchLocked(b []byte, now time.Time) (batch []byte, more bool) {
 	p := c.p
 	if c.hello {
 		c.hello = false
@@ -231,7 +246,7 @@ func (c *control) batchLocked(b []byte) []byte {
 		b = appendFrame(b, frame{kind: framePong, value: c.pongID})
 	}
 	if !c.up {
-		return b
+		return b, false
 	}
 	if c.ack {
 		c.ack = false
@@ -242,7 +257,7 @@ func (c *control) batchLocked(b []byte) []byte {
 		b = appendFrame(b, frame{kind: framePing, value: c.pingID})
 	}
 	if p.best == nil || p.best.cur != c {
-		return b
+		return b, false
 	}
 	c.cursor = max(c.cursor, p.control.base)
 	for len(b) < 2048 {
@@ -250,11 +265,14 @@ func (c *control) batchLocked(b []byte) []byte {
 		if !ok {
 			break
 		}
+		if !c.pace.take(now) {
+			return b, true
+		}
 		b = appendFrame(b, frame{kind: frameData, value: c.cursor, data: m})
 		c.cursor++
 		p.stats.ControlSent++
 	}
-	return b
+	return b, false
 }
 
 // sendControl queues a message for the peer.

@@ -54,7 +54,7 @@ func dialFailure(err error) string {
 		return "our own host is closed"
 	case errors.Is(err, swarm.ErrGaterDisallowedConnection):
 		return "our own host doesn't allow it"
-	case errors.Is(err, swarm.ErrNoGoodAddresses), errors.Is(err, swarm.ErrNoAddresses):
+	case errors.Is(err, swarm.ErrNoGoodAddresses):
 		return "none of the peer's known addresses can be dialed from here"
 	}
 	return "dialing failed, nobody answers at the peer's known addresses"
@@ -68,11 +68,6 @@ func (p *pair) keepDialLocked(now time.Time) time.Time {
 		return now.Add(time.Hour)
 	}
 	if now.Before(d.at) {
-		return d.at
-	}
-	d.noAddrs = len(p.t.node.host.Peerstore().Addrs(p.id)) == 0
-	if d.noAddrs {
-		d.at = now.Add(time.Second)
 		return d.at
 	}
 	d.running = true
@@ -94,7 +89,7 @@ func (p *pair) runDial() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d := &p.dial
-	d.running, d.err = false, err
+	d.running, d.err, d.noAddrs = false, err, errors.Is(err, swarm.ErrNoAddresses)
 	switch {
 	case now.Sub(d.since) < dialEager:
 		d.rest = dialFast

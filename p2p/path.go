@@ -121,7 +121,10 @@ func (p *pair) refreshLocked(now time.Time) bool {
 		k := best.class
 		v.Kind, v.Transport, v.Security, v.Remote = k.kind, k.transport, k.security, k.remote
 	} else if p.view.Kind == link.None {
-		return false
+		reason := p.reasonLocked()
+		changed := reason != p.view.Reason
+		p.view.Reason = reason
+		return changed
 	}
 	o := p.view
 	if v.Kind == o.Kind && v.Transport == o.Transport && v.Remote == o.Remote && v.Epoch == o.Epoch {
