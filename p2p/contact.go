@@ -127,7 +127,7 @@ func (p *pair) establishLocked(c *control, now time.Time) {
 	close(c.ready)
 	poke(c.kick)
 	p.wakeUp()
-	p.log.Debug("control stream up", "opened_by_us", c.ours, "remote", pt.class.remote)
+	p.debugLocked("control stream up", "opened_by_us", c.ours, "remote", pt.class.remote)
 }
 
 // endControlLocked takes a control stream away and resets it.
@@ -177,7 +177,7 @@ func (p *pair) controlFailedLocked(c *control, err error, now time.Time) {
 	if pt == nil || pt.gone {
 		return
 	}
-	p.log.Debug("control stream ended", "opened_by_us", c.ours, "was_up", wasUp, "error", err)
+	p.debugLocked("control stream ended", "opened_by_us", c.ours, "was_up", wasUp, "error", err)
 	r := &pt.retry
 	var unsupported mss.ErrNotSupported[string]
 	switch {

@@ -157,7 +157,9 @@ func (c *control) receive(f frame, at time.Time) bool {
 		}
 	case framePing:
 		c.pong, c.pongID = true, f.value
+		c.pt.alive.pingedAt(at)
 		poke(c.kick)
+		p.wakeUp()
 	case framePong:
 		c.pt.alive.pong(f.value, at, &c.pt.rtt)
 	}

@@ -41,7 +41,7 @@ func (p *pair) runKeeper() {
 func (p *pair) keep(now time.Time, check bool) time.Time {
 	var conns []network.Conn
 	if check {
-		conns = p.t.node.host.Network().ConnsToPeer(p.id)
+		conns = p.t.node.conns(p.id)
 	}
 	p.lock()
 	defer p.deliver.Unlock()

@@ -33,7 +33,7 @@ type lane struct {
 	pt      *path
 	index   int
 	stream  network.Stream // nil until the writer opened it
-	out     io.ReadWriter  // of the first write, with the protocol's name
+	out     io.Writer      // of the first write, with the protocol's name
 	dead    bool
 	used    int   // messages written
 	unacked int   // packets in the flight
@@ -124,9 +124,13 @@ func (p *pair) keepLanesLocked(now time.Time) time.Time {
 		p.dropLaneLocked(rec.lane, codeTooLate)
 		return true
 	})
+	also := p.alsoLocked(now)
+	if also != nil {
+		next = earlier(next, now.Add(moveLeast))
+	}
 	for _, pt := range p.paths {
 		for _, ln := range pt.lanes {
-			if p.best != nil && p.best != pt && ln != nil && ln.unacked == 0 {
+			if p.best != nil && p.best != pt && also != pt && ln != nil && ln.unacked == 0 {
 				p.dropLaneLocked(ln, codeSuperseded) // voice goes over another path
 			}
 		}
@@ -166,7 +170,7 @@ func (p *pair) runWatch(ln *lane, r io.Reader) {
 		ln.pt.laneRest = now.Add(laneRestTime)
 		p.dropLaneLocked(ln, codeSuperseded)
 	}
-	p.log.Debug("lane ended", "lane", ln.index, "error", err)
+	p.debugLocked("lane ended", "lane", ln.index, "error", err)
 	p.tell(now)
 }
 
@@ -279,7 +283,7 @@ func (p *pair) receiveLane(pt *path, in *incomingLane, m *laneMessage, at time.T
 		return false
 	}
 	p.heardLocked(pt, at)
-	fresh, good := p.receiveLocked(m, at)
+	fresh, good := p.receiveLocked(pt, m, at)
 	if !good {
 		p.stats.Malformed++
 	}

@@ -28,7 +28,8 @@ type Node struct {
 	sessions  map[string]*Transport
 	early     map[network.Stream]bool // streams whose preamble isn't complete; true if the peer was joined
 	earlyBy   map[peer.ID]int
-	strangers int // of early, those of peers that weren't joined
+	sides     map[peer.ID][]*sideConn // connections of ours that the swarm doesn't know
+	strangers int                     // of early, those of peers that weren't joined
 }
 
 func newNode(h host.Host, cfg Config) *Node {
@@ -38,6 +39,7 @@ func newNode(h host.Host, cfg Config) *Node {
 		sessions: map[string]*Transport{},
 		early:    map[network.Stream]bool{},
 		earlyBy:  map[peer.ID]int{},
+		sides:    map[peer.ID][]*sideConn{},
 	}
 	n.events.ConnectedF = n.connectionsChanged
 	n.events.DisconnectedF = n.connectionsChanged
@@ -198,6 +200,7 @@ func (n *Node) end() {
 		wg.Go(t.Release)
 	}
 	wg.Wait()
+	n.closeSides()
 	n.wg.Wait()
 }
 

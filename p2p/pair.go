@@ -56,9 +56,11 @@ type pair struct {
 	epochs  chan struct{} // closed and replaced when far changes
 	paths   []*path
 	best    *path
+	moving  move
 	view    link.Path
 	stats   link.Stats
 	doomed  []doomed
+	notes   []note
 
 	sending   sending
 	receiving receiving
@@ -154,11 +156,14 @@ func (p *pair) lock() {
 func (p *pair) tell(now time.Time) {
 	changed := p.refreshLocked(now)
 	view, told := p.view, p.state == stateJoined
-	doomed := p.doomed
-	p.doomed = nil
+	doomed, notes := p.doomed, p.notes
+	p.doomed, p.notes = nil, nil
 	p.mu.Unlock()
 	for _, d := range doomed {
 		p.t.node.reset(d.s, d.code)
+	}
+	for _, n := range notes {
+		p.log.Debug(n.text, n.args...)
 	}
 	if !changed {
 		return
@@ -166,6 +171,19 @@ func (p *pair) tell(now time.Time) {
 	p.log.Info("path changed", "kind", view.Kind.String(), "transport", view.Transport, "remote", view.Remote, "reason", view.Reason)
 	if told {
 		p.h.PathChanged(p.id, view)
+	}
+}
+
+// note is something for the log once no lock is held.
+type note struct {
+	text string
+	args []any
+}
+
+// debugLocked logs something, later: a log's handler is the application's.
+func (p *pair) debugLocked(text string, args ...any) {
+	if p.log.Enabled(p.ctx, slog.LevelDebug) {
+		p.notes = append(p.notes, note{text, args})
 	}
 }
 

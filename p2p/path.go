@@ -15,11 +15,14 @@ type path struct {
 	class connClass
 	gone  bool
 
+	senior bool // the smaller peer ID dialed it
+
 	cur     *control // answered in both directions
 	pending *control // opened by us, not answered
 	retry   retrying
 
 	rtt   rttEstimate
+	sent  uint64 // bytes written to lanes
 	alive liveness
 
 	lanes      [maxLanes]*lane // opened by us
@@ -36,6 +39,16 @@ type retrying struct {
 	refusals int
 	reason   string // why the last one ended, in words
 	crossed  bool   // we refused one of the peer's in favour of the pending one
+}
+
+// rank orders paths: by what kind of way they are, and then so that both ends
+// choose the same of two alike.
+func (pt *path) rank() int {
+	r := 2 * pt.class.rank()
+	if pt.senior {
+		r++
+	}
+	return r
 }
 
 func (pt *path) usable() bool { return !pt.gone && pt.cur != nil && !pt.alive.lost }
@@ -65,6 +78,7 @@ func (p *pair) pathOfLocked(c network.Conn) *path {
 		return nil
 	}
 	pt := &path{conn: c, class: classify(c), laneCap: maxLanes}
+	pt.senior = p.smaller == (c.Stat().Direction == network.DirOutbound)
 	p.paths = append(p.paths, pt)
 	return pt
 }
@@ -95,27 +109,12 @@ func (p *pair) endPathLocked(pt *path, code network.StreamErrorCode) {
 }
 
 // refreshLocked chooses the path that carries voice and says whether the view
-// of it changed. A path is left only for a better one.
+// of it changed.
 func (p *pair) refreshLocked(now time.Time) bool {
+	if best := p.chooseLocked(now); best != p.best {
+		p.moveLocked(best, now)
+	}
 	best := p.best
-	if best != nil && !best.usable() {
-		best = nil
-	}
-	for _, pt := range p.paths {
-		if pt.usable() && (best == nil || pt.class.rank() > best.class.rank()) {
-			best = pt
-		}
-	}
-	if best != p.best {
-		p.best = best
-		p.stats.PathChanges++
-		if best != nil {
-			best.cur.cursor = max(p.control.base, best.cur.cursor)
-			poke(best.cur.kick)
-		} else {
-			p.dropQueuedLocked()
-		}
-	}
 	v := link.Path{Epoch: p.far, Since: now}
 	if best != nil {
 		k := best.class
@@ -137,6 +136,30 @@ func (p *pair) refreshLocked(now time.Time) bool {
 	}
 	p.view = v
 	return true
+}
+
+// chooseLocked returns the path to use. One that answers is left only for a
+// better one, and one that is in doubt for any that was heard of since.
+func (p *pair) chooseLocked(now time.Time) *path {
+	best := p.best
+	if best != nil && !best.usable() {
+		best = nil
+	}
+	doubt := best != nil && best.inDoubt(now)
+	var other *path
+	for _, pt := range p.paths {
+		switch {
+		case pt == best || !pt.usable() || pt.inDoubt(now):
+		case doubt && pt.alive.heard.Before(best.alive.open):
+		case best != nil && now.Sub(pt.alive.doubted) < trustAfter:
+		case other == nil || pt.rank() > other.rank():
+			other = pt
+		}
+	}
+	if other == nil || best != nil && !doubt && other.rank() <= best.rank() {
+		return best
+	}
+	return other
 }
 
 // reasonLocked says why there is no path.
