@@ -3,6 +3,8 @@ package p2p
 import (
 	"log/slog"
 	"time"
+
+	"github.com/parley-voice/parley/p2p/link"
 )
 
 // ProtocolID is the name under which hosts offer Parley's streams.
@@ -31,6 +33,15 @@ type Config struct {
 	// connected, with the addresses its peerstore knows.
 	NoDial bool
 
+	// Relaying says whether voice may go through relays, or must. Default
+	// AllowRelayed.
+	Relaying Relaying
+
+	// HideLAN keeps our addresses on local networks from peers. By default
+	// they are told to joined peers, who otherwise can't find out that they
+	// are in the same house.
+	HideLAN bool
+
 	// NoProtect leaves the host's connection manager alone. By default the
 	// connections of joined peers are protected from trimming.
 	NoProtect bool
@@ -55,6 +66,27 @@ type Config struct {
 	// MaxEarlyPerPeer is the same for one peer that is joined, whom the others
 	// can't crowd out. Default 64.
 	MaxEarlyPerPeer int
+}
+
+// Relaying is a policy about relays.
+type Relaying uint8
+
+// The policies.
+const (
+	AllowRelayed Relaying = iota // through a relay while there is no direct way
+	OnlyRelayed                  // never directly: no address of ours is given to a peer
+	NeverRelayed                 // never through a relay
+)
+
+func (c *Config) mayRelay() bool    { return c.Relaying != NeverRelayed }
+func (c *Config) mayGoDirect() bool { return c.Relaying != OnlyRelayed }
+
+// allows reports whether a kind of path may be used.
+func (c *Config) allows(k link.Kind) bool {
+	if k == link.Relayed {
+		return c.mayRelay()
+	}
+	return c.mayGoDirect()
 }
 
 // Limits that are part of the protocol or that nobody needs to change.

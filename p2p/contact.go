@@ -63,7 +63,7 @@ func (p *pair) judgeLocked(c *control, pre preamble, now time.Time) network.Stre
 	}
 	pt := p.pathOfLocked(c.conn)
 	if pt == nil {
-		return codeTooMany
+		return p.noPath(c.conn)
 	}
 	c.pt = pt
 	if !p.smaller {
@@ -122,7 +122,7 @@ func (p *pair) establishLocked(c *control, now time.Time) {
 	pt.laneRest = time.Time{}
 	pt.laneCap = maxLanes
 	p.heardLocked(pt, now)
-	c.up = true
+	c.up, c.addrs = true, true
 	c.cursor = p.control.base
 	close(c.ready)
 	poke(c.kick)

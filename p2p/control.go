@@ -30,6 +30,8 @@ type control struct {
 	dead   bool
 
 	hello, ack, ping, pong bool // to be written
+	addrs                  bool // ours are
+	punches                [][]byte
 	pingID, pongID         uint64
 	cursor                 uint64 // number of the next message to write
 	pace                   bucket // of messages
@@ -162,6 +164,10 @@ func (c *control) receive(f frame, at time.Time) bool {
 		p.wakeUp()
 	case framePong:
 		c.pt.alive.pong(f.value, at, &c.pt.rtt)
+	case frameAddrs:
+		good = p.addrsLocked(f.data, at)
+	case framePunch:
+		good = p.punchedLocked(c, f.data, at)
 	}
 	if !good {
 		p.stats.Malformed++
@@ -258,6 +264,16 @@ func (c *control) batchLocked(b []byte, now time.Time) (batch []byte, more bool)
 		c.ping = false
 		b = appendFrame(b, frame{kind: framePing, value: c.pingID})
 	}
+	if c.addrs {
+		c.addrs = false
+		if told := p.t.node.told.Load(); told != nil {
+			b = appendFrame(b, frame{kind: frameAddrs, data: *told})
+		}
+	}
+	for _, m := range c.punches {
+		b = appendFrame(b, frame{kind: framePunch, data: m})
+	}
+	c.punches = nil
 	if p.best == nil || p.best.cur != c {
 		return b, false
 	}

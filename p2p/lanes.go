@@ -240,7 +240,7 @@ func (p *pair) acceptLane(in *incomingLane, pre preamble) (*path, network.Stream
 			defer p.mu.Unlock()
 			pt := p.pathOfLocked(in.s.Conn())
 			if pt == nil {
-				return nil, codeTooMany
+				return nil, p.noPath(in.s.Conn())
 			}
 			if old := pt.incoming[pre.lane]; old != nil {
 				p.doomLocked(old.s, codeSuperseded)
@@ -283,6 +283,8 @@ func (p *pair) receiveLane(pt *path, in *incomingLane, m *laneMessage, at time.T
 		return false
 	}
 	p.heardLocked(pt, at)
+	pt.gain(len(m.payload) + ackSize)
+	pt.voice = at
 	fresh, good := p.receiveLocked(pt, m, at)
 	if !good {
 		p.stats.Malformed++

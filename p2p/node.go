@@ -3,11 +3,14 @@ package p2p
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // Node is Parley's presence on one libp2p host. It owns the host's handler for
@@ -20,6 +23,8 @@ type Node struct {
 	events network.NotifyBundle
 	wg     sync.WaitGroup // one for every goroutine and every incoming stream
 	counts nodeCounts
+	sub    event.Subscription     // nil if there is none
+	told   atomic.Pointer[[]byte] // our addresses, as peers are told them
 
 	// mu guards what follows. It is never held while anything else is locked
 	// or waited for.
@@ -28,6 +33,7 @@ type Node struct {
 	sessions  map[string]*Transport
 	early     map[network.Stream]bool // streams whose preamble isn't complete; true if the peer was joined
 	earlyBy   map[peer.ID]int
+	observed  []ma.Multiaddr          // public addresses under which peers see us, the newest first
 	sides     map[peer.ID][]*sideConn // connections of ours that the swarm doesn't know
 	strangers int                     // of early, those of peers that weren't joined
 }
@@ -45,6 +51,7 @@ func newNode(h host.Host, cfg Config) *Node {
 	n.events.DisconnectedF = n.connectionsChanged
 	h.Network().Notify(&n.events)
 	h.SetStreamHandler(ProtocolID, n.handle)
+	n.subscribe()
 	return n
 }
 
@@ -185,6 +192,9 @@ func (n *Node) leaveEarly(s network.Stream, id peer.ID) {
 // registry calls it once.
 func (n *Node) end() {
 	n.host.Network().StopNotify(&n.events)
+	if n.sub != nil {
+		_ = n.sub.Close() // ends runEvents
+	}
 	n.mu.Lock()
 	n.closed = true
 	early := make([]network.Stream, 0, len(n.early))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/parley-voice/parley/p2p/link"
 )
@@ -69,6 +70,12 @@ type pair struct {
 	joins     bucket // of new epochs of the peer that it may begin
 	waiting   int    // lanes that wait for the control stream of their epoch
 	dial      dialing
+	seek      seeking
+	holes     punching
+	told      []ma.Multiaddr // where the peer says it is
+	fresh     bool           // told isn't taken up yet
+	addrs     []ma.Multiaddr // of told, what may be dialed from here
+	closing   []*sideConn    // to be closed once no lock is held
 }
 
 // doomed is a stream to be reset once no lock is held.
@@ -156,14 +163,17 @@ func (p *pair) lock() {
 func (p *pair) tell(now time.Time) {
 	changed := p.refreshLocked(now)
 	view, told := p.view, p.state == stateJoined
-	doomed, notes := p.doomed, p.notes
-	p.doomed, p.notes = nil, nil
+	doomed, notes, closing := p.doomed, p.notes, p.closing
+	p.doomed, p.notes, p.closing = nil, nil, nil
 	p.mu.Unlock()
 	for _, d := range doomed {
 		p.t.node.reset(d.s, d.code)
 	}
 	for _, n := range notes {
 		p.log.Debug(n.text, n.args...)
+	}
+	for _, c := range closing {
+		_ = c.Close()
 	}
 	if !changed {
 		return
@@ -288,8 +298,12 @@ func (p *pair) runFlush() {
 	}
 	p.mu.Lock()
 	p.state = stateGone
+	var sides []*sideConn
 	for _, pt := range p.paths {
 		p.endPathLocked(pt, codeLeft)
+		if c, ok := pt.conn.(*sideConn); ok {
+			sides = append(sides, c)
+		}
 	}
 	p.paths, p.best = nil, nil
 	all := p.doomed
@@ -307,6 +321,9 @@ func (p *pair) runFlush() {
 	for _, d := range all {
 		p.t.node.reset(d.s, d.code)
 	}
+	for _, c := range sides {
+		p.t.node.giveUp(c, p.t)
+	}
 	p.t.ended(p)
 	close(p.done)
 }
@@ -322,6 +339,7 @@ func (p *pair) path() link.Path {
 	if p.best != nil {
 		v.RTT = p.best.rtt.smoothed
 		v.Lanes = p.lanesLocked(p.best)
+		v.Reason = p.whyLocked(p.best, time.Now())
 	}
 	return v
 }

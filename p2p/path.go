@@ -15,14 +15,17 @@ type path struct {
 	class connClass
 	gone  bool
 
-	senior bool // the smaller peer ID dialed it
+	senior bool      // the smaller peer ID dialed it
+	voice  time.Time // when voice came on it last, or it carried ours
+	budget budget
 
 	cur     *control // answered in both directions
 	pending *control // opened by us, not answered
 	retry   retrying
 
 	rtt   rttEstimate
-	sent  uint64 // bytes written to lanes
+	sent  uint64 // bytes that we wrote, about as a relay counts them
+	got   uint64 // bytes that the peer wrote, likewise
 	alive liveness
 
 	lanes      [maxLanes]*lane // opened by us
@@ -41,10 +44,13 @@ type retrying struct {
 	crossed  bool   // we refused one of the peer's in favour of the pending one
 }
 
-// rank orders paths: by what kind of way they are, and then so that both ends
-// choose the same of two alike.
-func (pt *path) rank() int {
-	r := 2 * pt.class.rank()
+// rank orders paths: by what kind of way they are, by whether a relay will cut
+// them soon, and then so that both ends choose the same of two alike.
+func (pt *path) rank(now time.Time) int {
+	r := 4 * pt.class.rank()
+	if !pt.worn(now) {
+		r += 2
+	}
 	if pt.senior {
 		r++
 	}
@@ -74,10 +80,11 @@ func (p *pair) pathOfLocked(c network.Conn) *path {
 			return pt
 		}
 	}
-	if len(p.paths) >= maxPaths {
+	class := p.classifyLocked(c)
+	if len(p.paths) >= maxPaths || !p.t.node.cfg.allows(class.kind) {
 		return nil
 	}
-	pt := &path{conn: c, class: classify(c), laneCap: maxLanes}
+	pt := &path{conn: c, class: class, laneCap: maxLanes, budget: budgetOf(c)}
 	pt.senior = p.smaller == (c.Stat().Direction == network.DirOutbound)
 	p.paths = append(p.paths, pt)
 	return pt
@@ -131,6 +138,7 @@ func (p *pair) refreshLocked(now time.Time) bool {
 	}
 	if best != nil {
 		v.RTT, v.Lanes = best.rtt.smoothed, p.lanesLocked(best)
+		v.Reason = p.whyLocked(best, now)
 	} else {
 		v.Reason = p.reasonLocked()
 	}
@@ -152,11 +160,11 @@ func (p *pair) chooseLocked(now time.Time) *path {
 		case pt == best || !pt.usable() || pt.inDoubt(now):
 		case doubt && pt.alive.heard.Before(best.alive.open):
 		case best != nil && now.Sub(pt.alive.doubted) < trustAfter:
-		case other == nil || pt.rank() > other.rank():
+		case other == nil || pt.rank(now) > other.rank(now):
 			other = pt
 		}
 	}
-	if other == nil || best != nil && !doubt && other.rank() <= best.rank() {
+	if other == nil || best != nil && !doubt && other.rank(now) <= best.rank(now) {
 		return best
 	}
 	return other

@@ -110,7 +110,7 @@ func (w *writer) flushLocked(ln *lane) bool {
 	p.mu.Lock()
 	p.sending.writing = nil
 	p.stats.BytesSent += uint64(n)
-	ln.pt.sent += uint64(n)
+	ln.pt.spend(n)
 	if err == nil && n == len(w.buf) {
 		return true
 	}
