@@ -83,12 +83,12 @@ func HostOptions(c HostConfig) ([]libp2p.Option, error) {
 	if err != nil {
 		return nil, err
 	}
-	need := meshNeed(c.Peers, c.PeersPerAddress)
+	n := meshNeed(c.Peers, c.PeersPerAddress)
 	options := []libp2p.Option{
 		transports(!c.RelayOnly),
 		relayTransport,
-		resourceManager(need),
-		connectionManager(need),
+		resourceManager(n),
+		connectionManager(n),
 	}
 	if c.NATPortMap && !c.RelayOnly {
 		options = append(options, natPortMap)

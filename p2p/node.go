@@ -18,6 +18,7 @@ type Node struct {
 	cfg    Config
 	uses   int // guarded by the registry
 	events network.NotifyBundle
+	relays *relays
 	wg     sync.WaitGroup // one for every goroutine and every incoming stream
 
 	// mu guards what follows. It is never held while anything else is locked
@@ -41,6 +42,8 @@ func newNode(h host.Host, cfg Config) *Node {
 	n.events.DisconnectedF = n.connectionsChanged
 	h.Network().Notify(&n.events)
 	h.SetStreamHandler(ProtocolID, n.handle)
+	n.relays = newRelays(n)
+	n.relays.set(n.cfg.Relays)
 	return n
 }
 
@@ -173,6 +176,7 @@ func (n *Node) end() {
 		n.reset(s, codeShutdown)
 	}
 	var wg sync.WaitGroup
+	wg.Go(n.relays.close)
 	for _, t := range n.all() {
 		wg.Go(t.Release)
 	}

@@ -37,8 +37,6 @@ func RelayResources() relay.Resources {
 		// Each circuit has two; a voice packet has about 120 bytes.
 		BufferSize: 2048,
 
-		MaxReservationsPerPeer: 1,
-
 		// Peers behind one NAT: a LAN party, a dormitory, a mobile carrier.
 		MaxReservationsPerIP: 64,
 
@@ -77,10 +75,10 @@ func RelayHostOptions(c RelayHostConfig) ([]libp2p.Option, error) {
 	if c.PeersPerAddress == 0 {
 		c.PeersPerAddress = 64
 	}
-	need := relayNeed(c.Members, c.PeersPerAddress)
+	n := relayNeed(c.Members, c.PeersPerAddress)
 	return []libp2p.Option{
 		transports(true),
-		resourceManager(need),
-		connectionManager(need),
+		resourceManager(n),
+		connectionManager(n),
 	}, nil
 }
