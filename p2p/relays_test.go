@@ -505,3 +505,19 @@ func TestAHostileReservation(t *testing.T) {
 func reservation(d time.Duration) *client.Reservation {
 	return &client.Reservation{Expiration: time.Now().Add(d)}
 }
+
+func TestAHostWithoutRelayTransportReservesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := p2ptest.NewNetwork(t, p2ptest.Config{}) // without
+		n, err := New(net.Host(1), Config{Relays: []peer.AddrInfo{infoOf(net.Host(0))}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Close()
+		newRelay(t, net.Host(0))
+		time.Sleep(10 * time.Second)
+		if s := n.Relays()[0]; s.Live || s.Reason != "our own host has no relay transport" {
+			t.Errorf("status %+v", s)
+		}
+	})
+}

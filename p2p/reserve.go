@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	circuitpb "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/pb"
+	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
@@ -34,6 +35,7 @@ const (
 var (
 	errRelaySilent  = errors.New("the relay doesn't answer")
 	errRelayCircuit = errors.New("the relay is reached through another relay only")
+	errNoCircuits   = errors.New("our own host has no relay transport")
 )
 
 // keptRelay is one relay and the reservation there.
@@ -93,6 +95,9 @@ func (k *keptRelay) run() {
 		}
 		since := time.Now()
 		k.hold(held)
+		if len(k.conns()) == 0 {
+			k.lost("not connected")
+		}
 		if time.Since(since) >= relaySteady {
 			k.failures = 0
 			continue
@@ -107,8 +112,9 @@ func (k *keptRelay) run() {
 func (k *keptRelay) reserve() ([]network.Conn, error) {
 	held := k.conns()
 	switch {
+	case !slices.Contains(k.host().Mux().Protocols(), proto.ProtoIDv2Stop):
+		return nil, errNoCircuits
 	case len(held) == 0:
-		k.lost("not connected")
 		var err error
 		if held, err = k.connect(); err != nil {
 			return nil, err
@@ -215,7 +221,7 @@ func (k *keptRelay) failed(err error) {
 func relayFailure(err error) string {
 	var refused client.ReservationError
 	switch {
-	case errors.Is(err, errRelaySilent), errors.Is(err, errRelayCircuit):
+	case errors.Is(err, errRelaySilent), errors.Is(err, errRelayCircuit), errors.Is(err, errNoCircuits):
 		return err.Error()
 	case !errors.As(err, &refused):
 		return "not connected: " + dialFailure(err)
