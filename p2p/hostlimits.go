@@ -69,7 +69,7 @@ func resourceManager(n need) libp2p.Option {
 		if cfg.ResourceManager != nil {
 			return nil
 		}
-		m, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(n.limits()), n.perSubnet(), n.connRate())
+		m, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(n.limits(libp2pLimits().AutoScale())), n.perSubnet(), n.connRate())
 		if err != nil {
 			return err
 		}
@@ -77,15 +77,19 @@ func resourceManager(n need) libp2p.Option {
 	}
 }
 
-// limits are libp2p's default ones for this machine, raised to what is needed.
-func (n need) limits() rcmgr.ConcreteLimitConfig {
-	scaling := rcmgr.DefaultLimits
-	scaling.ServiceLimits = maps.Clone(scaling.ServiceLimits)
-	scaling.ServicePeerLimits = maps.Clone(scaling.ServicePeerLimits)
-	scaling.ProtocolLimits = maps.Clone(scaling.ProtocolLimits)
-	scaling.ProtocolPeerLimits = maps.Clone(scaling.ProtocolPeerLimits)
-	libp2p.SetDefaultServiceLimits(&scaling)
-	base := scaling.AutoScale()
+// libp2pLimits are libp2p's default limits, to be scaled to a machine.
+func libp2pLimits() *rcmgr.ScalingLimitConfig {
+	l := rcmgr.DefaultLimits
+	l.ServiceLimits = maps.Clone(l.ServiceLimits)
+	l.ServicePeerLimits = maps.Clone(l.ServicePeerLimits)
+	l.ProtocolLimits = maps.Clone(l.ProtocolLimits)
+	l.ProtocolPeerLimits = maps.Clone(l.ProtocolPeerLimits)
+	libp2p.SetDefaultServiceLimits(&l)
+	return &l
+}
+
+// limits are those of base raised to what is needed.
+func (n need) limits(base rcmgr.ConcreteLimitConfig) rcmgr.ConcreteLimitConfig {
 	p := base.ToPartialLimitConfig()
 
 	// A stream is transient until its protocol is known, which for a lane is

@@ -180,36 +180,48 @@ func TestPeersBehindOneRelay(t *testing.T) {
 	}
 }
 
-// A mesh of 64 in which everybody has two connections with all lanes, as while
-// moving from one to the other.
+// A mesh in which everybody has two connections with all lanes, as while moving
+// from one to the other; all come at the same moment, to the smallest machine
+// that libp2p knows.
 func TestLimitsHoldAMesh(t *testing.T) {
 	for _, peers := range []int{16, 64} {
-		h := newHost(t, nil, hostOptions(t, HostConfig{Peers: peers}))
-		rm := h.Network().ResourceManager()
+		n := meshNeed(peers, peers)
+		rm, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(n.limits(libp2pLimits().Scale(128<<20, 256))), n.perSubnet(), n.connRate())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rm.Close()
+		var conns []network.ConnManagementScope
+		for i := range 2 * peers {
+			c, err := rm.OpenConnection(network.DirInbound, i%2 == 0, ma.StringCast(fmt.Sprintf("/ip4/1.2.3.4/udp/%d/quic-v1", 1000+i)))
+			if err != nil {
+				t.Fatalf("connection %d of %d peers: %v", i, peers, err)
+			}
+			defer c.Done()
+			conns = append(conns, c)
+		}
+		var streams []network.StreamManagementScope
 		for i := range peers {
 			p := peer.ID(fmt.Sprintf("peer %d", i))
 			for j := range 2 {
-				addr := ma.StringCast(fmt.Sprintf("/ip4/1.2.3.4/udp/%d/quic-v1", 1000+2*i+j))
-				c, err := rm.OpenConnection(network.DirInbound, false, addr)
-				if err != nil {
+				if err := conns[2*i+j].SetPeer(p); err != nil {
 					t.Fatalf("connection %d of peer %d of %d: %v", j, i, peers, err)
-				}
-				defer c.Done()
-				if err := c.SetPeer(p); err != nil {
-					t.Fatal(err)
 				}
 			}
 			for _, dir := range []network.Direction{network.DirInbound, network.DirOutbound} {
 				for j := range 2 * (maxLanes + 1) {
 					s, err := rm.OpenStream(p, dir)
-					if err == nil {
-						defer s.Done()
-						err = s.SetProtocol(ProtocolID)
-					}
 					if err != nil {
 						t.Fatalf("stream %d of peer %d of %d: %v", j, i, peers, err)
 					}
+					defer s.Done()
+					streams = append(streams, s)
 				}
+			}
+		}
+		for i, s := range streams {
+			if err := s.SetProtocol(ProtocolID); err != nil {
+				t.Fatalf("the protocol of stream %d with %d peers: %v", i, peers, err)
 			}
 		}
 	}

@@ -141,9 +141,6 @@ func (rs *relays) set(infos []peer.AddrInfo) {
 	for _, k := range added {
 		rs.protect(k.id, true)
 	}
-	if len(gone) > 0 {
-		rs.tell()
-	}
 }
 
 // close ends the goroutines, for which the node waits.
@@ -159,7 +156,6 @@ func (rs *relays) close() {
 	for _, k := range kept {
 		rs.protect(k.id, false)
 	}
-	rs.tell()
 }
 
 func (rs *relays) protect(id peer.ID, on bool) {

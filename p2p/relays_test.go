@@ -21,6 +21,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/parley-voice/parley/p2p/p2ptest"
 )
@@ -281,6 +282,11 @@ func TestSetRelaysChangesThem(t *testing.T) {
 		if !m.IsProtected(a.ID(), relayTag) || !m.IsProtected(b.ID(), relayTag) {
 			t.Error("not protected")
 		}
+		// Another address of a live relay is told to peers at once.
+		more := infoOf(a)
+		more.Addrs = append(more.Addrs, ma.StringCast("/dns4/relay.example/tcp/1"))
+		n.SetRelays([]peer.AddrInfo{more})
+		waitFor(t, time.Second, "the address", func() bool { return len(n.relays.circuitAddrs()) == 2 })
 		// An address that was wrong and is corrected needn't wait.
 		wrong := infoOf(a)
 		wrong.Addrs = []ma.Multiaddr{ma.StringCast("/ip4/1.0.9.9/udp/8000/quic-v1")}
@@ -482,15 +488,15 @@ func TestAHostileReservation(t *testing.T) {
 			{time.Second, renewSoonest}, {30 * time.Second, 20 * time.Second}, {time.Hour, renewLatest}, {1 << 62, renewLatest},
 		} {
 			res := reservation(c.until)
+			res.Addrs = append(res.Addrs, ma.StringCast("/ip4/127.0.0.1/tcp/1"))
 			for i := range 1000 {
 				res.Addrs = append(res.Addrs, ma.StringCast(fmt.Sprintf("/ip4/11.0.0.1/tcp/%d/p2p/%s", i, r.ID())))
 			}
-			res.Addrs = append(res.Addrs, ma.StringCast("/ip4/127.0.0.1/tcp/1"))
 			k.reserved(res)
 			if got := time.Until(k.renewAt); got != c.want {
 				t.Errorf("a reservation of %v is renewed after %v, want %v", c.until, got, c.want)
 			}
-			if s := n.relays.live(); len(s) != 1 || len(s[0].Addrs) != maxRelayAddrs {
+			if s := n.relays.live(); len(s) != 1 || len(s[0].Addrs) != maxRelayAddrs || !manet.IsPublicAddr(s[0].Addrs[0]) {
 				t.Errorf("live: %+v", s)
 			}
 		}

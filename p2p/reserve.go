@@ -48,7 +48,7 @@ type keptRelay struct {
 
 	// The mu of relays guards these.
 	addrs   []ma.Multiaddr // configured
-	renamed bool           // addrs changed since they were last dialed
+	renamed bool           // addrs changed since the last attempt
 	up      bool           // reserved and connected
 	state   relayState
 	reason  string // why it isn't up
@@ -110,6 +110,9 @@ func (k *keptRelay) run() {
 // reserve connects if need be and asks for a reservation. It returns the
 // connections that there were then: as long as they last the relay knows us.
 func (k *keptRelay) reserve() ([]network.Conn, error) {
+	k.rs.mu.Lock()
+	k.renamed = false
+	k.rs.mu.Unlock()
 	held := k.conns()
 	switch {
 	case !slices.Contains(k.host().Mux().Protocols(), proto.ProtoIDv2Stop):
@@ -143,7 +146,6 @@ func (k *keptRelay) reserve() ([]network.Conn, error) {
 func (k *keptRelay) connect() ([]network.Conn, error) {
 	k.rs.mu.Lock()
 	addrs := k.addrs
-	k.renamed = false
 	k.rs.mu.Unlock()
 	ctx, cancel := context.WithTimeout(k.ctx, relayConnect)
 	defer cancel()
@@ -258,14 +260,17 @@ func (k *keptRelay) rest(d time.Duration) {
 		case <-k.ctx.Done():
 			return
 		case <-k.kick:
-			k.rs.mu.Lock()
-			renamed := k.renamed
-			k.rs.mu.Unlock()
-			if renamed || len(k.conns()) > connected {
+			if k.hasNewAddrs() || len(k.conns()) > connected {
 				return
 			}
 		}
 	}
+}
+
+func (k *keptRelay) hasNewAddrs() bool {
+	k.rs.mu.Lock()
+	defer k.rs.mu.Unlock()
+	return k.renamed
 }
 
 // hold keeps the reservation until it is to be renewed or made anew.
@@ -282,7 +287,7 @@ func (k *keptRelay) hold(held []network.Conn) {
 		}
 		probeAt := k.heard.Add(k.probeEvery())
 		switch {
-		case !now.Before(k.renewAt):
+		case !now.Before(k.renewAt), k.hasNewAddrs():
 			return
 		case !now.Before(probeAt):
 			if len(k.probe(conns)) < len(conns) {
