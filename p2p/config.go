@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/parley-voice/parley/p2p/link"
 )
 
@@ -45,6 +47,12 @@ type Config struct {
 	// NoProtect leaves the host's connection manager alone. By default the
 	// connections of joined peers are protected from trimming.
 	NoProtect bool
+
+	// Relays are circuit relays through which peers behind NATs can reach us
+	// and we them. The node stays connected to each and holds a reservation
+	// there. At most 8 are used. [Node.SetRelays] changes them later. Default
+	// none.
+	Relays []peer.AddrInfo
 
 	// Logger receives what happens to peers: Info for paths, Debug for
 	// streams, nothing per packet. Default nil: silent.

@@ -23,6 +23,7 @@ func (p *pair) moveLocked(to *path, now time.Time) {
 	p.best = to
 	p.stats.PathChanges++
 	p.moving = move{}
+	p.dependLocked(to)
 	if to == nil {
 		p.dropQueuedLocked()
 		return

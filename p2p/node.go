@@ -21,6 +21,7 @@ type Node struct {
 	cfg    Config
 	uses   int // guarded by the registry
 	events network.NotifyBundle
+	relays *relays
 	wg     sync.WaitGroup // one for every goroutine and every incoming stream
 	counts nodeCounts
 	sub    event.Subscription     // nil if there is none
@@ -49,9 +50,13 @@ func newNode(h host.Host, cfg Config) *Node {
 	}
 	n.events.ConnectedF = n.connectionsChanged
 	n.events.DisconnectedF = n.connectionsChanged
+	n.relays = newRelays(n)
 	h.Network().Notify(&n.events)
 	h.SetStreamHandler(ProtocolID, n.handle)
+	n.relays.set(n.cfg.Relays)
 	n.subscribe()
+	changed, _ := n.relays.watch()
+	n.wg.Go(func() { n.runRelays(changed) })
 	return n
 }
 
@@ -206,6 +211,7 @@ func (n *Node) end() {
 		n.reset(s, codeShutdown)
 	}
 	var wg sync.WaitGroup
+	wg.Go(n.relays.close)
 	for _, t := range n.all() {
 		wg.Go(t.Release)
 	}

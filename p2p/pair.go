@@ -75,6 +75,7 @@ type pair struct {
 	told      []ma.Multiaddr // where the peer says it is
 	fresh     bool           // told isn't taken up yet
 	addrs     []ma.Multiaddr // of told, what may be dialed from here
+	relayDone func()         // ends the note that voice depends on a relay
 	closing   []*sideConn    // to be closed once no lock is held
 }
 
@@ -306,6 +307,7 @@ func (p *pair) runFlush() {
 		}
 	}
 	p.paths, p.best = nil, nil
+	p.dependLocked(nil)
 	all := p.doomed
 	p.doomed = nil
 	p.mu.Unlock()

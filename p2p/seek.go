@@ -262,7 +262,7 @@ func (s *search) side(ctx context.Context, addrs []ma.Multiaddr) {
 // once.
 func (s *search) circuit(ctx context.Context) {
 	p := s.pair
-	all := slices.Concat(p.t.node.relayAddrs(), circuitsOf(s.direct), circuitsOf(p.t.node.host.Peerstore().Addrs(p.id)))
+	all := slices.Concat(p.t.node.circuitAddrs(), circuitsOf(s.direct), circuitsOf(p.t.node.host.Peerstore().Addrs(p.id)))
 	var first, last []ma.Multiaddr
 	seen := map[peer.ID]bool{}
 	for _, a := range all {
