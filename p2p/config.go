@@ -108,8 +108,8 @@ const (
 	maxControlSize = 32 << 10         // bytes of the same
 	maxEarly       = 8                // streams of a peer that isn't joined whose preamble isn't complete
 	maxWaiting     = maxLanes         // lanes that wait for the control stream of their epoch
-	joinRate       = 2                // times a second that a peer may join anew, with a
-	joinBurst      = 10               // burst of so many
+	joinRate       = 5                // times a second that a peer may join anew, with a
+	joinBurst      = 50               // burst of so many
 	maxPaths       = 8                // connections to one peer that are used, the resource manager's default limit
 )
 
