@@ -186,6 +186,9 @@ func (p *pair) controlFailedLocked(c *control, err error, now time.Time) {
 	case remote && code == codeStale && !wasUp && c.to != 0 && c.to == p.far:
 		p.farLeftLocked()
 		r.at = now
+	case remote && code == codeStale && !wasUp && c.to == 0:
+		p.renewLocked()
+		r.at = now
 	case remote && code == codeLeft:
 		r.reason = "peer has left"
 		if wasUp {

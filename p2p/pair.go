@@ -51,6 +51,7 @@ type pair struct {
 	mu      sync.Mutex
 	state   pairState
 	far     uint64 // the peer's epoch, 0 before the first contact
+	renewed uint64 // how often ours was replaced
 	farLeft bool   // the peer took its Join of that epoch back
 	former  [8]uint64
 	formers int
@@ -232,6 +233,28 @@ func (p *pair) newEpochLocked(e uint64) {
 	p.epochs = make(chan struct{})
 }
 
+// renewLocked draws a new epoch of our own, since the peer takes ours for one
+// that is over: streams of an earlier stay here reached it after those of this
+// one. To both sides it is as if both had joined anew.
+func (p *pair) renewLocked() {
+	far := p.far
+	p.newEpochLocked(0)
+	p.control = controlQueue{}
+	for _, pt := range p.paths {
+		if pt.pending != nil {
+			p.endControlLocked(pt.pending, codeSuperseded)
+		}
+	}
+	for i, f := range p.former {
+		if f == far {
+			p.former[i] = 0 // it isn't over, it only didn't know us
+		}
+	}
+	p.ours = newEpoch()
+	p.renewed++
+	p.debugLocked("our epoch is another now")
+}
+
 // formerLocked remembers an epoch of the peer that is over, so that a stream
 // of it that arrives late isn't taken for a new one.
 func (p *pair) formerLocked(e uint64) {
@@ -299,12 +322,8 @@ func (p *pair) runFlush() {
 	}
 	p.mu.Lock()
 	p.state = stateGone
-	var sides []*sideConn
 	for _, pt := range p.paths {
 		p.endPathLocked(pt, codeLeft)
-		if c, ok := pt.conn.(*sideConn); ok {
-			sides = append(sides, c)
-		}
 	}
 	p.paths, p.best = nil, nil
 	p.dependLocked(nil)
@@ -323,10 +342,8 @@ func (p *pair) runFlush() {
 	for _, d := range all {
 		p.t.node.reset(d.s, d.code)
 	}
-	for _, c := range sides {
-		p.t.node.giveUp(c, p.t)
-	}
 	p.t.ended(p)
+	p.t.node.giveUp(p.id)
 	close(p.done)
 }
 

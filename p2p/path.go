@@ -122,7 +122,7 @@ func (p *pair) refreshLocked(now time.Time) bool {
 		p.moveLocked(best, now)
 	}
 	best := p.best
-	v := link.Path{Epoch: p.far, Since: now}
+	v := link.Path{Epoch: p.epochLocked(), Since: now}
 	if best != nil {
 		k := best.class
 		v.Kind, v.Transport, v.Security, v.Remote = k.kind, k.transport, k.security, k.remote
@@ -144,6 +144,15 @@ func (p *pair) refreshLocked(now time.Time) bool {
 	}
 	p.view = v
 	return true
+}
+
+// epochLocked identifies the stay of both ends: the peer's epoch, and another one
+// each time that ours was replaced.
+func (p *pair) epochLocked() uint64 {
+	if p.far == 0 {
+		return 0
+	}
+	return p.far ^ p.renewed*0x9e3779b97f4a7c15
 }
 
 // chooseLocked returns the path to use. One that answers is left only for a

@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -58,15 +59,18 @@ func (p *pair) spareLocked(pt *path, now time.Time) bool {
 	return int(p.t.count.Load()) <= spareMost
 }
 
-// giveUp closes a connection past the swarm that a session has no more use for,
-// unless another session's pair has.
-func (n *Node) giveUp(c *sideConn, from *Transport) {
-	for _, t := range n.all() {
-		if t != from && t.pair(c.RemotePeer()) != nil {
-			return
-		}
+// giveUp closes the connections to a peer that were dialed past the swarm, unless
+// a session has a use for them.
+func (n *Node) giveUp(id peer.ID) {
+	if n.knows(id) {
+		return
 	}
-	_ = c.Close()
+	n.mu.Lock()
+	sides := slices.Clone(n.sides[id])
+	n.mu.Unlock()
+	for _, c := range sides {
+		_ = c.Close()
+	}
 }
 
 // addrsLocked takes what the peer says of where it is; false if it makes no
