@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 )
@@ -15,6 +16,7 @@ const (
 	dialTimeout = 2 * time.Second        // of one attempt: a peer that comes back is reached within it
 	dialFast    = 500 * time.Millisecond // shortest rest between attempts in the first minute; the longest is twice that
 	dialEager   = time.Minute            // after a join or a loss
+	dialPatient = 10 * time.Minute       // after a loss: a second or two between attempts
 	dialMost    = 30 * time.Second       // longest rest later; chance adds up to as much again
 	dialWait    = 250 * time.Millisecond // for which the larger peer ID lets the smaller one dial first
 )
@@ -82,7 +84,15 @@ func (p *pair) runDial() {
 		s.Backoff().Clear(p.id) // it would refuse for 5 s and more
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
-	err := h.Connect(ctx, peer.AddrInfo{ID: p.id})
+	var err error
+	switch p.t.node.cfg.Relaying {
+	case OnlyRelayed:
+		err = (&search{pair: p}).circuit(ctx)
+	case NeverRelayed:
+		err = h.Connect(network.WithForceDirectDial(ctx, "voice"), peer.AddrInfo{ID: p.id})
+	case AllowRelayed:
+		err = h.Connect(network.WithAllowLimitedConn(ctx, "voice"), peer.AddrInfo{ID: p.id})
+	}
 	cancel()
 
 	now := time.Now()
@@ -93,6 +103,8 @@ func (p *pair) runDial() {
 	switch {
 	case now.Sub(d.since) < dialEager:
 		d.rest = dialFast
+	case p.far != 0 && now.Sub(d.since) < dialPatient:
+		d.rest = time.Second // it was here, and is awaited
 	default:
 		d.rest = min(max(2*d.rest, time.Second), dialMost)
 	}

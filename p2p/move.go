@@ -41,11 +41,9 @@ func (p *pair) moveLocked(to *path, now time.Time) {
 	if from == nil || from.gone {
 		return
 	}
-	if from.alive.lost || from.inDoubt(now) {
-		for _, ln := range from.lanes {
-			if ln != nil {
-				p.sending.flight.settleLane(ln) // what is on it doesn't count against the new path
-			}
+	for _, ln := range from.lanes {
+		if ln != nil {
+			p.sending.flight.settleLane(ln) // what is on it doesn't count against the new path
 		}
 	}
 	p.pingLocked(to, now)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/parley-voice/parley/p2p/link"
@@ -173,7 +174,7 @@ func (s *search) run() {
 	case aimRescue:
 		s.rescue(ctx)
 	case aimRenew, aimSpare:
-		s.circuit(ctx)
+		_ = s.circuit(ctx) // whether it worked shows as a connection
 	case aimLAN:
 		s.side(ctx, slices.DeleteFunc(slices.Clone(s.direct), func(a ma.Multiaddr) bool { return !isLAN(a) }))
 	case aimDirect:
@@ -226,7 +227,7 @@ func (s *search) rescue(ctx context.Context) {
 	var wg sync.WaitGroup
 	cfg := &s.pair.t.node.cfg
 	if cfg.mayRelay() {
-		wg.Go(func() { s.circuit(ctx) })
+		wg.Go(func() { _ = s.circuit(ctx) })
 	}
 	if cfg.mayGoDirect() && s.hopeless {
 		wg.Go(func() { s.side(ctx, s.direct) })
@@ -260,7 +261,7 @@ func (s *search) side(ctx context.Context, addrs []ma.Multiaddr) {
 // circuit dials the peer through a relay, those first through which it isn't
 // known not to answer. One at a time: libp2p dials no two circuits to a peer at
 // once.
-func (s *search) circuit(ctx context.Context) {
+func (s *search) circuit(ctx context.Context) error {
 	p := s.pair
 	all := slices.Concat(p.t.node.circuitAddrs(), circuitsOf(s.direct), circuitsOf(p.t.node.host.Peerstore().Addrs(p.id)))
 	var first, last []ma.Multiaddr
@@ -276,14 +277,16 @@ func (s *search) circuit(ctx context.Context) {
 		}
 		seen[id] = true
 	}
+	err := error(swarm.ErrNoAddresses)
 	for _, a := range slices.Concat(first, last) {
 		if ctx.Err() != nil {
-			return
+			return ctx.Err()
 		}
-		if _, err := p.t.node.dialSide(ctx, p.id, a); err == nil {
-			return
+		if _, err = p.t.node.dialSide(ctx, p.id, a); err == nil {
+			return nil
 		}
 	}
+	return err
 }
 
 // reason says why a path through a relay is the best there is.

@@ -115,7 +115,7 @@ func newNetwork(cfg Config) (*Network, error) {
 // make makes host i. The options are a short form of x/simlibp2p's, which
 // appends its own OverrideListenUDP and so leaves no room for losses.
 func (n *Network) make(i int, options ...libp2p.Option) (host.Host, *packetConn, error) {
-	ip := net.IPv4(1, 0, byte(i>>8), byte(i+1)).To4() // public, or identify and dialing treat it differently
+	ip := ipOf(i)
 	rate := simnet.LinkSettings{BitsPerSecond: n.cfg.BitsPerSecond}
 	link := newPacketConn(n.cfg.Seed + uint64(i)*7919)
 	quicOptions := []quicreuse.Option{
@@ -167,6 +167,12 @@ func (n *Network) Restart(i int, down time.Duration) (host.Host, error) {
 	n.hosts[i], n.links[i] = h, link
 	return h, nil
 }
+
+// ipOf is the address of host i: public, or identify and dialing treat it
+// differently.
+func ipOf(i int) net.IP { return net.IPv4(1, 0, byte(i>>8), byte(i+1)).To4() }
+
+func addressOf(i int) string { return ipOf(i).String() }
 
 // newQUIC makes a connection manager that is closed with its host.
 func newQUIC(l fx.Lifecycle, reset quic.StatelessResetKey, token quic.TokenGeneratorKey, o ...quicreuse.Option) (*quicreuse.ConnManager, error) {
@@ -237,6 +243,19 @@ func (n *Network) SetBurstLoss(i int, share, meanBurst float64) { n.link(i).setL
 
 // Cut makes host i lose every packet in both directions, silently.
 func (n *Network) Cut(i int) { n.link(i).cut.Store(true) }
+
+// Bar makes every packet between hosts i and j get lost, silently; others reach
+// both. Unbar ends it.
+func (n *Network) Bar(i, j int) {
+	n.link(i).barred.Store(addressOf(j), nil)
+	n.link(j).barred.Store(addressOf(i), nil)
+}
+
+// Unbar ends a Bar.
+func (n *Network) Unbar(i, j int) {
+	n.link(i).barred.Delete(addressOf(j))
+	n.link(j).barred.Delete(addressOf(i))
+}
 
 // Restore ends a Cut.
 func (n *Network) Restore(i int) { n.link(i).cut.Store(false) }
