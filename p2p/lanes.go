@@ -24,6 +24,8 @@ const (
 	// laneCapTime after a lane was refused for being one too many, the far end
 	// is asked for one more again: what it was short of may have passed.
 	laneCapTime = 10 * time.Second
+	// laneUse after voice came on a path, its lanes may carry acknowledgements.
+	laneUse = time.Second
 	// epochWait is for the control stream that announces a lane's epoch.
 	epochWait = 2 * time.Second
 )
@@ -124,23 +126,40 @@ func (p *pair) keepLanesLocked(now time.Time) time.Time {
 		p.dropLaneLocked(rec.lane, codeTooLate)
 		return true
 	})
-	also := p.alsoLocked(now)
-	if also != nil {
-		next = earlier(next, now.Add(moveLeast))
-	}
-	for _, pt := range p.paths {
-		for _, ln := range pt.lanes {
-			if p.best != nil && p.best != pt && also != pt && ln != nil && ln.unacked == 0 {
-				p.dropLaneLocked(ln, codeSuperseded) // voice goes over another path
-			}
-		}
-	}
+	next = earlier(next, p.dropUnusedLocked(now))
 	if !r.owed.IsZero() {
 		if due := r.owed.Add(ackDelay); now.Before(due) {
 			next = earlier(next, due)
 		} else if !r.due {
 			r.due = true
 			poke(p.kick)
+		}
+	}
+	return next
+}
+
+// dropUnusedLocked ends the lanes of paths that neither carry our voice nor
+// acknowledgements of the peer's, and returns when to look again.
+func (p *pair) dropUnusedLocked(now time.Time) time.Time {
+	next := now.Add(time.Hour)
+	if p.best == nil {
+		return next
+	}
+	also, from := p.alsoLocked(now), p.receiving.from
+	if from != nil && now.Sub(p.receiving.newest) >= laneUse {
+		from = nil
+	}
+	if also != nil || from != nil && from != p.best {
+		next = now.Add(moveLeast)
+	}
+	for _, pt := range p.paths {
+		if pt == p.best || pt == also || pt == from {
+			continue
+		}
+		for _, ln := range pt.lanes {
+			if ln != nil && ln.unacked == 0 {
+				p.dropLaneLocked(ln, codeSuperseded)
+			}
 		}
 	}
 	return next
