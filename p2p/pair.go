@@ -71,7 +71,8 @@ type pair struct {
 	joins     bucket // of new epochs of the peer that it may begin
 	waiting   int    // lanes that wait for the control stream of their epoch
 	dial      dialing
-	seek      seeking
+	seek      seeking // for a better path
+	guard     seeking // for one that lasts
 	holes     punching
 	told      []ma.Multiaddr // where the peer says it is
 	fresh     bool           // told isn't taken up yet

@@ -57,41 +57,54 @@ type seeking struct {
 // first.
 func (s *seeking) retry(now time.Time) { s.tries, s.at = 0, now }
 
-// aimLocked decides what is to be searched for.
-func (p *pair) aimLocked(now time.Time) aim {
+// keepSeekLocked begins searches when it is time, and returns when to look
+// again. A search for a better path takes its time, and one for a way out of
+// trouble doesn't wait for it.
+func (p *pair) keepSeekLocked(now time.Time) time.Time {
+	better, safer := p.aimsLocked(now)
+	return earlier(p.seekLocked(&p.seek, better, now), p.seekLocked(&p.guard, safer, now))
+}
+
+// aimsLocked decides what is to be searched for: something better than what
+// there is, and something that lasts.
+func (p *pair) aimsLocked(now time.Time) (better, safer aim) {
 	cfg := &p.t.node.cfg
 	if cfg.NoDial || len(p.paths) == 0 || p.far == 0 || p.farLeft {
-		return aimNone
+		return aimNone, aimNone
 	}
 	best := p.best
 	if best == nil || best.inDoubt(now) {
 		if slices.ContainsFunc(p.paths, func(pt *path) bool { return pt.cur != nil }) {
-			return aimRescue
+			return aimNone, aimRescue
 		}
-		return aimNone
+		return aimNone, aimNone
 	}
-	relayed := slices.ContainsFunc(p.paths, func(pt *path) bool { return pt.class.kind == link.Relayed && pt.usable() && !pt.worn(now) })
-	switch {
-	case best.class.kind == link.Relayed && best.worn(now) && !relayed:
-		return aimRenew
-	case best.class.kind == link.Relayed && cfg.mayGoDirect():
-		return aimDirect
-	case best.class.kind != link.Relayed && best.class.kind != link.LAN && slices.ContainsFunc(p.addrs, isLAN):
-		return aimLAN
-	case best.class.kind != link.Relayed && best.class.kind != link.LAN && !relayed && cfg.mayRelay() && int(p.t.count.Load()) <= spareMost:
-		return aimSpare
+	fresh := slices.ContainsFunc(p.paths, func(pt *path) bool { return pt.class.kind == link.Relayed && pt.usable() && !pt.worn(now) })
+	switch best.class.kind {
+	case link.Relayed:
+		if cfg.mayGoDirect() {
+			better = aimDirect
+		}
+		if !fresh {
+			safer = aimRenew
+		}
+	case link.Punched, link.Direct:
+		if slices.ContainsFunc(p.addrs, isLAN) {
+			better = aimLAN
+		}
+		if !fresh && cfg.mayRelay() && int(p.t.count.Load()) <= spareMost {
+			safer = aimSpare
+		}
+	case link.LAN, link.None:
 	}
-	return aimNone
+	return better, safer
 }
 
-// keepSeekLocked begins a search when it is time, and returns when to look
-// again.
-func (p *pair) keepSeekLocked(now time.Time) time.Time {
-	s := &p.seek
+// seekLocked begins one search if it is time.
+func (p *pair) seekLocked(s *seeking, a aim, now time.Time) time.Time {
 	if s.running {
 		return now.Add(time.Hour) // its end wakes the keeper
 	}
-	a := p.aimLocked(now)
 	if a != s.aim {
 		*s = seeking{aim: a, at: now.Add(delayOf(a)), plain: s.plain}
 	}
@@ -106,7 +119,7 @@ func (p *pair) keepSeekLocked(now time.Time) time.Time {
 		s.plain = now.Add(seekDial)
 	}
 	search := search{
-		pair: p, aim: a, try: s.tries,
+		pair: p, state: s, aim: a,
 		direct:   slices.Clone(p.addrs),
 		doubtful: map[peer.ID]bool{},
 		hopeless: p.best == nil || p.best.alive.overdue(now) > p.best.doubtLimit()+hopeless,
@@ -159,8 +172,8 @@ func (a aim) rest(tries int) time.Duration {
 // search is one search for another path. It runs in a goroutine of its own.
 type search struct {
 	pair     *pair
+	state    *seeking // what it is a search of; the pair's mu guards it
 	aim      aim
-	try      int
 	direct   []ma.Multiaddr   // what the peer said of where it is
 	doubtful map[peer.ID]bool // relays through which it doesn't answer
 	hopeless bool             // no path was heard of for long
@@ -188,7 +201,7 @@ func (s *search) run() {
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	k := &p.seek
+	k := s.state
 	k.running = false
 	k.tries++
 	k.at = now.Add(s.aim.rest(k.tries))
@@ -203,7 +216,8 @@ func (p *pair) wantsDirect() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.seek.plain = time.Time{} // what comes now was punched
-	return p.aimLocked(time.Now()) == aimDirect
+	better, _ := p.aimsLocked(time.Now())
+	return better == aimDirect
 }
 
 // plain dials the peer's own addresses, as one can who isn't behind a NAT, or is
@@ -285,6 +299,7 @@ func (s *search) circuit(ctx context.Context) error {
 		if _, err = p.t.node.dialSide(ctx, p.id, a); err == nil {
 			return nil
 		}
+		p.log.Debug("no way through a relay", "addr", a, "error", err)
 	}
 	return err
 }
