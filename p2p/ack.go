@@ -23,7 +23,8 @@ type flight struct {
 	heard      int64 // largest number of the latest acknowledgement
 }
 
-func (f *flight) full() bool { return f.next-f.base >= flightSize }
+// free is how many packets there is room for.
+func (f *flight) free() int { return flightSize - int(f.next-f.base) }
 
 // add notes a packet that is about to be written and returns its number.
 func (f *flight) add(at time.Time, span time.Duration, ln *lane) int64 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
@@ -126,4 +127,57 @@ func TestAFullConnectionDelaysNoEnd(t *testing.T) {
 	quick("Transport.Close", 800*time.Millisecond, func() { _ = na.Close() })
 	quick("Node.Close", 800*time.Millisecond, func() { _ = na.node.Close() })
 	_ = ha.Close()
+}
+
+// The same with a relay: its death is noticed, and nothing waits for it.
+func TestAFullConnectionWithARelayDelaysNoEnd(t *testing.T) {
+	ha := p2ptest.Loopback(t, p2ptest.TCP, libp2p.EnableRelay())
+	hr := p2ptest.Loopback(t, p2ptest.TCP)
+	newRelay(t, hr)
+	hr.SetStreamHandler("/bulk", func(s network.Stream) { _, _ = io.Copy(io.Discard, s) })
+	addr, err := manet.ToNetAddr(hr.Addrs()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	cock := newStopcock(t, addr)
+	n, err := New(ha, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	changed, stop := n.relays.watch()
+	defer stop()
+	defer n.relays.use(hr.ID())()
+	n.SetRelays([]peer.AddrInfo{{ID: hr.ID(), Addrs: []multiaddr.Multiaddr{cock.addr}}})
+	<-changed
+	if !n.isLive(hr.ID()) {
+		t.Fatalf("status %+v", n.Relays())
+	}
+	var wg sync.WaitGroup
+	var streams []network.Stream
+	for range 40 {
+		s, err := ha.NewStream(context.Background(), hr.ID(), "/bulk")
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, s)
+	}
+	close(cock.shut)
+	for _, s := range streams {
+		wg.Go(func() { _, _ = s.Write(make([]byte, 1<<20)) }) // ends with the connection
+	}
+	begin := time.Now()
+	select {
+	case <-changed:
+		t.Logf("noticed after %v", time.Since(begin))
+	case <-time.After(10 * time.Second):
+		t.Fatal("the death isn't noticed")
+	}
+	begin = time.Now()
+	_ = n.Close()
+	if took := time.Since(begin); took > 500*time.Millisecond {
+		t.Errorf("Close took %v", took)
+	}
+	_ = ha.Close()
+	wg.Wait()
 }

@@ -3,6 +3,10 @@ package p2p
 import (
 	"log/slog"
 	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/parley-voice/parley/p2p/link"
 )
 
 // ProtocolID is the name under which hosts offer Parley's streams.
@@ -31,9 +35,24 @@ type Config struct {
 	// connected, with the addresses its peerstore knows.
 	NoDial bool
 
+	// Relaying says whether voice may go through relays, or must. Default
+	// AllowRelayed.
+	Relaying Relaying
+
+	// HideLAN keeps our addresses on local networks from peers. By default
+	// they are told to joined peers, who otherwise can't find out that they
+	// are in the same house.
+	HideLAN bool
+
 	// NoProtect leaves the host's connection manager alone. By default the
 	// connections of joined peers are protected from trimming.
 	NoProtect bool
+
+	// Relays are circuit relays through which peers behind NATs can reach us
+	// and we them. The node stays connected to each and holds a reservation
+	// there. At most 8 are used. [Node.SetRelays] changes them later. Default
+	// none.
+	Relays []peer.AddrInfo
 
 	// Logger receives what happens to peers: Info for paths, Debug for
 	// streams, nothing per packet. Default nil: silent.
@@ -47,12 +66,35 @@ type Config struct {
 	// joined. Default 64. Per peer it is 2.
 	MaxHeld int
 
-	// MaxEarly is the number of incoming streams of the node whose preamble
-	// isn't complete. Default 512.
+	// MaxEarly is the number of incoming streams of the node, of peers that
+	// aren't joined, whose preamble isn't complete. Default 512; at most 8 of
+	// them are of one peer.
 	MaxEarly int
 
-	// MaxEarlyPerPeer is the same for one peer. Default 64.
+	// MaxEarlyPerPeer is the same for one peer that is joined, whom the others
+	// can't crowd out. Default 64.
 	MaxEarlyPerPeer int
+}
+
+// Relaying is a policy about relays.
+type Relaying uint8
+
+// The policies.
+const (
+	AllowRelayed Relaying = iota // through a relay while there is no direct way
+	OnlyRelayed                  // never directly: no address of ours is given to a peer
+	NeverRelayed                 // never through a relay
+)
+
+func (c *Config) mayRelay() bool    { return c.Relaying != NeverRelayed }
+func (c *Config) mayGoDirect() bool { return c.Relaying != OnlyRelayed }
+
+// allows reports whether a kind of path may be used.
+func (c *Config) allows(k link.Kind) bool {
+	if k == link.Relayed {
+		return c.mayRelay()
+	}
+	return c.mayGoDirect()
 }
 
 // Limits that are part of the protocol or that nobody needs to change.
@@ -64,6 +106,10 @@ const (
 	earlyTime      = 10 * time.Second // for a preamble to be complete
 	maxControl     = 64               // control messages queued or unacknowledged per peer
 	maxControlSize = 32 << 10         // bytes of the same
+	maxEarly       = 8                // streams of a peer that isn't joined whose preamble isn't complete
+	maxWaiting     = maxLanes         // lanes that wait for the control stream of their epoch
+	joinRate       = 5                // times a second that a peer may join anew, with a
+	joinBurst      = 50               // burst of so many
 	maxPaths       = 8                // connections to one peer that are used, the resource manager's default limit
 )
 

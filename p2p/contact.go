@@ -24,7 +24,11 @@ func (p *pair) accept(c *control, pre preamble) {
 	now := time.Now()
 	p.lock()
 	defer p.deliver.Unlock()
-	if code := p.judgeLocked(c, pre); code != 0 {
+	if c.dead { // held, adopted by Join, and reset by the peer meanwhile
+		p.tell(now)
+		return
+	}
+	if code := p.judgeLocked(c, pre, now); code != 0 {
 		c.dead = true
 		close(c.ready)
 		p.doomLocked(c.stream, code)
@@ -48,23 +52,25 @@ func (p *pair) accept(c *control, pre preamble) {
 
 // judgeLocked finds the path of an incoming control stream, or the code with
 // which it is refused.
-func (p *pair) judgeLocked(c *control, pre preamble) network.StreamErrorCode {
+func (p *pair) judgeLocked(c *control, pre preamble, now time.Time) network.StreamErrorCode {
 	switch {
 	case p.state != stateJoined:
 		return codeLeft
 	case pre.to != 0 && pre.to != p.ours, p.isFormerLocked(pre.from):
 		return codeStale
+	case pre.from != p.far && !p.joins.take(now):
+		return codeTooMany // nobody joins anew that often
 	}
 	pt := p.pathOfLocked(c.conn)
 	if pt == nil {
-		return codeTooMany
+		return p.noPath(c.conn)
 	}
 	c.pt = pt
 	if !p.smaller {
 		return 0
 	}
 	// Ours stays, unless the peer will find it stale.
-	if o := pt.pending; o != nil && (o.to == 0 || o.to == pre.from) {
+	if o := pt.pending; o != nil && o.stream != nil && (o.to == 0 || o.to == pre.from) {
 		pt.retry.crossed = true
 		return codeSuperseded
 	}
@@ -116,12 +122,12 @@ func (p *pair) establishLocked(c *control, now time.Time) {
 	pt.laneRest = time.Time{}
 	pt.laneCap = maxLanes
 	p.heardLocked(pt, now)
-	c.up = true
+	c.up, c.addrs = true, true
 	c.cursor = p.control.base
 	close(c.ready)
 	poke(c.kick)
 	p.wakeUp()
-	p.log.Debug("control stream up", "opened_by_us", c.ours, "remote", pt.class.remote)
+	p.debugLocked("control stream up", "opened_by_us", c.ours, "remote", pt.class.remote)
 }
 
 // endControlLocked takes a control stream away and resets it.
@@ -171,7 +177,7 @@ func (p *pair) controlFailedLocked(c *control, err error, now time.Time) {
 	if pt == nil || pt.gone {
 		return
 	}
-	p.log.Debug("control stream ended", "opened_by_us", c.ours, "was_up", wasUp, "error", err)
+	p.debugLocked("control stream ended", "opened_by_us", c.ours, "was_up", wasUp, "error", err)
 	r := &pt.retry
 	var unsupported mss.ErrNotSupported[string]
 	switch {
@@ -179,6 +185,9 @@ func (p *pair) controlFailedLocked(c *control, err error, now time.Time) {
 		r.at = now.Add(max(survivorTime, 2*pt.rtt.smoothed))
 	case remote && code == codeStale && !wasUp && c.to != 0 && c.to == p.far:
 		p.farLeftLocked()
+		r.at = now
+	case remote && code == codeStale && !wasUp && c.to == 0:
+		p.renewLocked()
 		r.at = now
 	case remote && code == codeLeft:
 		r.reason = "peer has left"

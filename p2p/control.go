@@ -30,13 +30,23 @@ type control struct {
 	dead   bool
 
 	hello, ack, ping, pong bool // to be written
+	addrs                  bool // ours are
+	punches                [][]byte
 	pingID, pongID         uint64
 	cursor                 uint64 // number of the next message to write
+	pace                   bucket // of messages
 }
 
 func newControl(p *pair, conn network.Conn, ours bool) *control {
-	return &control{p: p, conn: conn, ours: ours, ready: make(chan struct{}), kick: make(chan struct{}, 1)}
+	return &control{p: p, conn: conn, ours: ours, ready: make(chan struct{}), kick: make(chan struct{}, 1), pace: newBucket(messageRate, messageBurst)}
 }
+
+// What comes faster than frameRate breaks the protocol; messages leave more
+// slowly than that, since pings and acknowledgements are frames too.
+const (
+	frameRate, frameBurst     = 300, 600
+	messageRate, messageBurst = 150, 200
+)
 
 // openStream opens a stream on this very connection. The protocol's name leaves
 // with the first write, and nothing waits for identify.
@@ -93,7 +103,7 @@ func (c *control) runFrames(r *streamReader) {
 	case <-c.p.ctx.Done():
 		return
 	}
-	limit := newBucket(300, 600)
+	limit := newBucket(frameRate, frameBurst)
 	c.p.countReceived(r.sum)
 	for {
 		f, n, err := parseFrame(r.pending())
@@ -149,9 +159,15 @@ func (c *control) receive(f frame, at time.Time) bool {
 		}
 	case framePing:
 		c.pong, c.pongID = true, f.value
+		c.pt.alive.pingedAt(at)
 		poke(c.kick)
+		p.wakeUp()
 	case framePong:
 		c.pt.alive.pong(f.value, at, &c.pt.rtt)
+	case frameAddrs:
+		good = p.addrsLocked(f.data, at)
+	case framePunch:
+		good = p.punchedLocked(c, f.data, at)
 	}
 	if !good {
 		p.stats.Malformed++
@@ -188,9 +204,12 @@ func (c *control) dataLocked(f frame) (message, good bool) {
 // network; nothing else waits for it.
 func (c *control) runWriter() {
 	buf := make([]byte, 0, 4096)
+	paced := time.NewTimer(time.Hour)
+	defer paced.Stop()
 	for {
 		select {
 		case <-c.kick:
+		case <-paced.C:
 		case <-c.p.ctx.Done():
 			return
 		}
@@ -201,7 +220,10 @@ func (c *control) runWriter() {
 				return
 			}
 			out := c.out
-			buf = c.batchLocked(buf[:0])
+			var more bool
+			if buf, more = c.batchLocked(buf[:0], time.Now()); more {
+				paced.Reset(time.Second / messageRate)
+			}
 			c.p.stats.BytesSent += uint64(len(buf))
 			c.p.mu.Unlock()
 			if len(buf) == 0 {
@@ -219,8 +241,9 @@ func (c *control) runWriter() {
 }
 
 // batchLocked collects what is due: the preamble, a pong, an acknowledgement, a
-// ping, and messages if this is the stream that carries them now.
-func (c *control) batchLocked(b []byte) []byte {
+// ping, and messages if this is the stream that carries them now. more says that
+// there are messages whose time has not come.
+func (c *control) batchLocked(b []byte, now time.Time) (batch []byte, more bool) {
 	p := c.p
 	if c.hello {
 		c.hello = false
@@ -231,7 +254,7 @@ func (c *control) batchLocked(b []byte) []byte {
 		b = appendFrame(b, frame{kind: framePong, value: c.pongID})
 	}
 	if !c.up {
-		return b
+		return b, false
 	}
 	if c.ack {
 		c.ack = false
@@ -241,8 +264,18 @@ func (c *control) batchLocked(b []byte) []byte {
 		c.ping = false
 		b = appendFrame(b, frame{kind: framePing, value: c.pingID})
 	}
+	if c.addrs {
+		c.addrs = false
+		if told := p.t.node.told.Load(); told != nil {
+			b = appendFrame(b, frame{kind: frameAddrs, data: *told})
+		}
+	}
+	for _, m := range c.punches {
+		b = appendFrame(b, frame{kind: framePunch, data: m})
+	}
+	c.punches = nil
 	if p.best == nil || p.best.cur != c {
-		return b
+		return b, false
 	}
 	c.cursor = max(c.cursor, p.control.base)
 	for len(b) < 2048 {
@@ -250,11 +283,14 @@ func (c *control) batchLocked(b []byte) []byte {
 		if !ok {
 			break
 		}
+		if !c.pace.take(now) {
+			return b, true
+		}
 		b = appendFrame(b, frame{kind: frameData, value: c.cursor, data: m})
 		c.cursor++
 		p.stats.ControlSent++
 	}
-	return b
+	return b, false
 }
 
 // sendControl queues a message for the peer.

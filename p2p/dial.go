@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 )
@@ -15,6 +16,7 @@ const (
 	dialTimeout = 2 * time.Second        // of one attempt: a peer that comes back is reached within it
 	dialFast    = 500 * time.Millisecond // shortest rest between attempts in the first minute; the longest is twice that
 	dialEager   = time.Minute            // after a join or a loss
+	dialPatient = 10 * time.Minute       // after a loss: a second or two between attempts
 	dialMost    = 30 * time.Second       // longest rest later; chance adds up to as much again
 	dialWait    = 250 * time.Millisecond // for which the larger peer ID lets the smaller one dial first
 )
@@ -54,7 +56,7 @@ func dialFailure(err error) string {
 		return "our own host is closed"
 	case errors.Is(err, swarm.ErrGaterDisallowedConnection):
 		return "our own host doesn't allow it"
-	case errors.Is(err, swarm.ErrNoGoodAddresses), errors.Is(err, swarm.ErrNoAddresses):
+	case errors.Is(err, swarm.ErrNoGoodAddresses):
 		return "none of the peer's known addresses can be dialed from here"
 	}
 	return "dialing failed, nobody answers at the peer's known addresses"
@@ -70,11 +72,6 @@ func (p *pair) keepDialLocked(now time.Time) time.Time {
 	if now.Before(d.at) {
 		return d.at
 	}
-	d.noAddrs = len(p.t.node.host.Peerstore().Addrs(p.id)) == 0
-	if d.noAddrs {
-		d.at = now.Add(time.Second)
-		return d.at
-	}
 	d.running = true
 	p.wg.Go(p.runDial)
 	return now.Add(time.Hour)
@@ -87,17 +84,27 @@ func (p *pair) runDial() {
 		s.Backoff().Clear(p.id) // it would refuse for 5 s and more
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
-	err := h.Connect(ctx, peer.AddrInfo{ID: p.id})
+	var err error
+	switch p.t.node.cfg.Relaying {
+	case OnlyRelayed:
+		err = (&search{pair: p}).circuit(ctx)
+	case NeverRelayed:
+		err = h.Connect(network.WithForceDirectDial(ctx, "voice"), peer.AddrInfo{ID: p.id})
+	case AllowRelayed:
+		err = h.Connect(network.WithAllowLimitedConn(ctx, "voice"), peer.AddrInfo{ID: p.id})
+	}
 	cancel()
 
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d := &p.dial
-	d.running, d.err = false, err
+	d.running, d.err, d.noAddrs = false, err, errors.Is(err, swarm.ErrNoAddresses)
 	switch {
 	case now.Sub(d.since) < dialEager:
 		d.rest = dialFast
+	case p.far != 0 && now.Sub(d.since) < dialPatient:
+		d.rest = time.Second // it was here, and is awaited
 	default:
 		d.rest = min(max(2*d.rest, time.Second), dialMost)
 	}

@@ -29,6 +29,7 @@ const (
 	codeTooMany                                               // a limit is reached
 	codeTooLate                                               // what the lane carried is too late to be played
 	codeShutdown                                              // the node is closing
+	codePolicy                                                // voice may not take this way: see Relaying
 )
 
 // remoteCode returns the code with which the far end reset a stream, and

@@ -13,6 +13,9 @@ const (
 	frameAck  = 2 // number of the next message expected, as uvarint
 	framePing = 3 // an opaque id, as uvarint
 	framePong = 4 // the id of the ping
+
+	frameAddrs = 5 // where the sender can be reached: see appendAddrs
+	framePunch = 6 // about hole punching: see appendPunch
 )
 
 const (

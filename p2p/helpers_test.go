@@ -31,6 +31,7 @@ type recorder struct {
 	paths   map[peer.ID][]link.Path
 	pathAt  map[peer.ID][]time.Time
 	knocks  map[peer.ID]int
+	reasons map[peer.ID][]string // why there is no path yet
 	onVoice func()
 }
 
@@ -41,6 +42,7 @@ func newRecorder() *recorder {
 		paths:   map[peer.ID][]link.Path{},
 		pathAt:  map[peer.ID][]time.Time{},
 		knocks:  map[peer.ID]int{},
+		reasons: map[peer.ID][]string{},
 	}
 }
 
@@ -62,6 +64,10 @@ func (r *recorder) Control(p peer.ID, b []byte) {
 func (r *recorder) PathChanged(p peer.ID, path link.Path) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if path.Epoch == 0 {
+		r.reasons[p] = append(r.reasons[p], path.Reason)
+		return
+	}
 	r.paths[p] = append(r.paths[p], path)
 	r.pathAt[p] = append(r.pathAt[p], time.Now())
 }

@@ -40,7 +40,7 @@ func (t *Transport) holdLocked(id peer.ID, s network.Stream, r *streamReader, pr
 		if t.held >= t.node.cfg.MaxHeld {
 			return nil
 		}
-		k = &knock{id: id, deliver: newGate()}
+		k = &knock{id: id, deliver: t.gateLocked(id)}
 		t.knocks[id] = k
 	} else if len(k.streams) >= maxHeldPerPeer {
 		old := k.streams[0]
@@ -54,6 +54,17 @@ func (t *Transport) holdLocked(id peer.ID, s network.Stream, r *streamReader, pr
 	t.held++
 	hs.expiry = time.AfterFunc(t.node.cfg.HoldTime, func() { t.expire(hs) })
 	return hs
+}
+
+// gateLocked returns the delivery lock of a peer that isn't joined: while its
+// last stay isn't over, that one's.
+func (t *Transport) gateLocked(id peer.ID) gate {
+	for pr := range t.leaving {
+		if pr.id == id {
+			return pr.deliver
+		}
+	}
+	return newGate()
 }
 
 // pruneKnocksLocked forgets peers that gave up. They are remembered for a
@@ -89,9 +100,11 @@ func (t *Transport) release(hs *heldStream) bool {
 	return t.releaseLocked(hs)
 }
 
+// expire ends the wait of a stream for a Join; its goroutine does the rest.
 func (t *Transport) expire(hs *heldStream) {
 	if t.release(hs) {
-		_ = hs.s.ResetWithError(codeNotAnnounced)
+		t.node.counts.expired.Add(1)
+		_ = hs.s.SetReadDeadline(time.Unix(1, 0)) // without deadlines it stays until it ends by itself
 	}
 }
 
@@ -126,7 +139,7 @@ func (t *Transport) runHeld(hs *heldStream) {
 			c.p.wg.Done()
 			return
 		case code != 0:
-			t.node.reset(hs.s, code)
+			t.node.refuse(hs.s, code)
 			return
 		}
 	}

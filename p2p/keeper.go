@@ -27,6 +27,7 @@ func (p *pair) runKeeper() {
 		case <-p.ctx.Done():
 			return
 		}
+		p.learn()
 		now := time.Now()
 		check := p.dirty.Swap(false) || !now.Before(nextCheck)
 		if check {
@@ -41,7 +42,7 @@ func (p *pair) runKeeper() {
 func (p *pair) keep(now time.Time, check bool) time.Time {
 	var conns []network.Conn
 	if check {
-		conns = p.t.node.host.Network().ConnsToPeer(p.id)
+		conns = p.t.node.conns(p.id)
 	}
 	p.lock()
 	defer p.deliver.Unlock()
@@ -59,6 +60,8 @@ func (p *pair) keep(now time.Time, check bool) time.Time {
 	}
 	next = earlier(next, p.keepLanesLocked(now))
 	next = earlier(next, p.keepDialLocked(now))
+	next = earlier(next, p.keepSeekLocked(now))
+	next = earlier(next, p.keepSidesLocked(now))
 	p.tell(now)
 	return next
 }

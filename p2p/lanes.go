@@ -21,6 +21,11 @@ const (
 	openMost = 200 * time.Millisecond
 	// laneRestTime follows a lane that could not be opened or was refused.
 	laneRestTime = 500 * time.Millisecond
+	// laneCapTime after a lane was refused for being one too many, the far end
+	// is asked for one more again: what it was short of may have passed.
+	laneCapTime = 10 * time.Second
+	// laneUse after voice came on a path, its lanes may carry acknowledgements.
+	laneUse = time.Second
 	// epochWait is for the control stream that announces a lane's epoch.
 	epochWait = 2 * time.Second
 )
@@ -30,7 +35,7 @@ type lane struct {
 	pt      *path
 	index   int
 	stream  network.Stream // nil until the writer opened it
-	out     io.ReadWriter  // of the first write, with the protocol's name
+	out     io.Writer      // of the first write, with the protocol's name
 	dead    bool
 	used    int   // messages written
 	unacked int   // packets in the flight
@@ -65,6 +70,9 @@ func (p *pair) dropLaneLocked(ln *lane, code network.StreamErrorCode) {
 // out those that are known to wait for a retransmission. While stalled there is
 // one lane, changed often.
 func (p *pair) pickLaneLocked(pt *path, now time.Time) *lane {
+	if pt.laneCap < maxLanes && now.Sub(pt.laneCapped) > laneCapTime {
+		pt.laneCap, pt.laneCapped = pt.laneCap+1, now
+	}
 	n := p.lanesLocked(pt)
 	if p.sending.stall.on {
 		n = 1
@@ -118,19 +126,40 @@ func (p *pair) keepLanesLocked(now time.Time) time.Time {
 		p.dropLaneLocked(rec.lane, codeTooLate)
 		return true
 	})
-	for _, pt := range p.paths {
-		for _, ln := range pt.lanes {
-			if p.best != nil && p.best != pt && ln != nil && ln.unacked == 0 {
-				p.dropLaneLocked(ln, codeSuperseded) // voice goes over another path
-			}
-		}
-	}
+	next = earlier(next, p.dropUnusedLocked(now))
 	if !r.owed.IsZero() {
 		if due := r.owed.Add(ackDelay); now.Before(due) {
 			next = earlier(next, due)
 		} else if !r.due {
 			r.due = true
 			poke(p.kick)
+		}
+	}
+	return next
+}
+
+// dropUnusedLocked ends the lanes of paths that neither carry our voice nor
+// acknowledgements of the peer's, and returns when to look again.
+func (p *pair) dropUnusedLocked(now time.Time) time.Time {
+	next := now.Add(time.Hour)
+	if p.best == nil {
+		return next
+	}
+	also, from := p.alsoLocked(now), p.receiving.from
+	if from != nil && now.Sub(p.receiving.newest) >= laneUse {
+		from = nil
+	}
+	if also != nil || from != nil && from != p.best {
+		next = now.Add(moveLeast)
+	}
+	for _, pt := range p.paths {
+		if pt == p.best || pt == also || pt == from {
+			continue
+		}
+		for _, ln := range pt.lanes {
+			if ln != nil && ln.unacked == 0 {
+				p.dropLaneLocked(ln, codeSuperseded)
+			}
 		}
 	}
 	return next
@@ -154,12 +183,13 @@ func (p *pair) runWatch(ln *lane, r io.Reader) {
 		p.dropLaneLocked(ln, codeMalformed)
 	case remote && (code == codeTooMany || code == network.StreamResourceLimitExceeded):
 		ln.pt.laneCap = max(1, min(ln.pt.laneCap, ln.index))
+		ln.pt.laneCapped = now
 		fallthrough
 	default:
 		ln.pt.laneRest = now.Add(laneRestTime)
 		p.dropLaneLocked(ln, codeSuperseded)
 	}
-	p.log.Debug("lane ended", "lane", ln.index, "error", err)
+	p.debugLocked("lane ended", "lane", ln.index, "error", err)
 	p.tell(now)
 }
 
@@ -222,11 +252,14 @@ func (p *pair) acceptLane(in *incomingLane, pre preamble) (*path, network.Stream
 			p.stats.Malformed++
 			p.mu.Unlock()
 			return nil, codeTooMany
+		case p.waiting >= maxWaiting && pre.from != p.far:
+			p.mu.Unlock()
+			return nil, codeTooMany
 		case pre.from == p.far:
 			defer p.mu.Unlock()
 			pt := p.pathOfLocked(in.s.Conn())
 			if pt == nil {
-				return nil, codeTooMany
+				return nil, p.noPath(in.s.Conn())
 			}
 			if old := pt.incoming[pre.lane]; old != nil {
 				p.doomLocked(old.s, codeSuperseded)
@@ -236,10 +269,16 @@ func (p *pair) acceptLane(in *incomingLane, pre preamble) (*path, network.Stream
 			return pt, 0
 		}
 		changed := p.epochs
+		p.waiting++
 		p.mu.Unlock()
 		select {
 		case <-changed:
 		case <-timeout.Done():
+		}
+		p.mu.Lock()
+		p.waiting--
+		p.mu.Unlock()
+		if timeout.Err() != nil {
 			return nil, codeStale
 		}
 	}
@@ -263,7 +302,9 @@ func (p *pair) receiveLane(pt *path, in *incomingLane, m *laneMessage, at time.T
 		return false
 	}
 	p.heardLocked(pt, at)
-	fresh, good := p.receiveLocked(m, at)
+	pt.gain(len(m.payload) + ackSize)
+	pt.voice = at
+	fresh, good := p.receiveLocked(pt, m, at)
 	if !good {
 		p.stats.Malformed++
 	}

@@ -2,33 +2,73 @@ package p2p
 
 import "time"
 
-// Times of liveness. Anything that arrives on a path is a sign of life.
+// Times of liveness. Anything that arrives on a path is a sign of life; that it
+// carries in both directions only an answer shows: a pong, or the
+// acknowledgement of voice.
 const (
 	pingIdle   = 1250 * time.Millisecond // of silence before the smaller peer ID asks
 	pingLarger = 1750 * time.Millisecond // of silence before the larger one does
 	pingAgain  = 250 * time.Millisecond  // between questions while an answer is overdue
-	pingLost   = 500 * time.Millisecond  // between questions on a path that is lost
-	pingSpare  = 5 * time.Second         // of silence on a path that carries no voice
-	lostAfter  = 2500 * time.Millisecond // of silence a path is lost
-	rttMaxAge  = 30 * time.Second        // of a round-trip time before it is measured again
+	pingLost   = 500 * time.Millisecond  // between questions on a path that is lost or was
+	pingSpare  = 15 * time.Second        // of silence on a path that carries no voice
+	lostAfter  = 2500 * time.Millisecond // without a sign of life or an answer a path is lost
+	// pingMissing is less than there is between two pings that are answered.
+	pingMissing = time.Second
+	rttMaxAge   = 30 * time.Second // of a round-trip time before it is measured again
+
+	// doubtAfter beyond the round-trip time without an answer a path is in
+	// doubt: it is left for one that answers. An acknowledgement takes up to
+	// 100 ms beside the round trip, and a retransmission 1.5 round trips.
+	doubtAfter = 500 * time.Millisecond
+	// doubtUnknown is the same while the round-trip time isn't known.
+	doubtUnknown = time.Second
+	// trustAfter a path answers again it may be preferred again.
+	trustAfter = 1500 * time.Millisecond
 )
 
 // liveness is what is known of a path's life.
 type liveness struct {
-	heard  time.Time // when anything arrived last
-	lost   bool      // nothing did for too long
-	asked  time.Time // when the last ping was queued
-	asking bool      // nothing was heard since
-	id     uint64    // of the last ping
-	times  [8]time.Time
-	rttAt  time.Time // when the round-trip time was measured last
+	heard   time.Time // when anything arrived last
+	asked   time.Time // when the last ping was queued
+	id      uint64    // of the last ping
+	times   [8]time.Time
+	rttAt   time.Time // when the round-trip time was measured last
+	lost    bool      // nothing was heard or answered for lostAfter
+	doubted time.Time // when it was last in doubt
+	trial   bool      // chosen since another failed, and nothing was answered since
+	pinged  time.Time // when the peer last asked
+	urgent  bool      // the peer seems to miss our answers
+
+	open   time.Time // the first question without an answer to it or to a later one; zero if there is none
+	latest time.Time // the last question
 }
 
-// ping notes a new question and returns its id.
+// question notes that something was sent at a time that is to be answered.
+func (l *liveness) question(at time.Time) {
+	if l.open.IsZero() {
+		l.open = at
+	}
+	l.latest = at
+}
+
+// answer notes the answer to what was sent at a time.
+func (l *liveness) answer(asked time.Time) {
+	l.trial = false
+	switch {
+	case l.open.IsZero():
+	case !asked.Before(l.latest):
+		l.open = time.Time{}
+	case asked.After(l.open):
+		l.open = asked // what was sent next is not much later
+	}
+}
+
+// ping notes a new ping and returns its id.
 func (l *liveness) ping(now time.Time) uint64 {
 	l.id++
 	l.times[l.id%8] = now
-	l.asked, l.asking = now, true
+	l.asked, l.urgent = now, false
+	l.question(now)
 	return l.id
 }
 
@@ -37,70 +77,137 @@ func (l *liveness) pong(id uint64, at time.Time, rtt *rttEstimate) {
 	if id == 0 || id > l.id || l.id-id >= 8 || l.times[id%8].IsZero() {
 		return
 	}
-	rtt.add(at.Sub(l.times[id%8]), at)
+	asked := l.times[id%8]
+	rtt.add(at.Sub(asked), at)
+	l.answer(asked)
 	l.times[id%8] = time.Time{}
 	l.rttAt = at
+}
+
+// pingedAt notes a question of the peer. One that asks again sooner than anybody
+// does who has an answer misses ours.
+func (l *liveness) pingedAt(at time.Time) {
+	l.urgent = l.urgent || at.Sub(l.pinged) < pingMissing
+	l.pinged = at
+}
+
+// overdue is for how long an answer has been awaited.
+func (l *liveness) overdue(now time.Time) time.Duration {
+	if l.open.IsZero() {
+		return 0
+	}
+	return now.Sub(l.open)
+}
+
+// doubtLimit is for how long an answer may be awaited.
+func (pt *path) doubtLimit() time.Duration {
+	if rtt := pt.rtt.trusted(); rtt > 0 {
+		return rtt + doubtAfter
+	}
+	return doubtUnknown
+}
+
+// inDoubt reports whether an answer is overdue.
+func (pt *path) inDoubt(now time.Time) bool {
+	return pt.alive.overdue(now) > pt.doubtLimit()
 }
 
 // heardLocked notes that something arrived on a path.
 func (p *pair) heardLocked(pt *path, at time.Time) {
 	l := &pt.alive
-	if at.After(l.heard) {
-		l.heard = at
+	if !at.After(l.heard) {
+		return
 	}
-	l.asking = false
-	if l.lost {
+	if at.Sub(l.heard) >= lostAfter {
+		l.open = time.Time{} // the questions were lost in the same hole
+	}
+	l.heard = at
+	if l.lost && l.overdue(at) < lostAfter {
 		l.lost = false
 		p.sending.stall.end()
 		p.wakeUp()
-		p.log.Debug("path is back", "remote", pt.class.remote)
+		p.debugLocked("path is back", "remote", pt.class.remote)
 	}
 }
 
 // keepAliveLocked asks for a sign of life when it is time, notes that there was
 // none for too long, and returns when to look again.
 func (p *pair) keepAliveLocked(pt *path, now time.Time) time.Time {
-	l := &pt.alive
 	c := pt.cur
 	if c == nil {
 		return now.Add(time.Hour)
 	}
-	// A path that isn't used for voice is asked more rarely and lost later.
-	idle, lost := pingIdle, lostAfter
+	due := p.pingDueLocked(pt, now)
+	if !now.Before(due) {
+		p.pingLocked(pt, now)
+		due = now.Add(pingAgain)
+	}
+	return earlier(due, p.judgeLifeLocked(pt, now))
+}
+
+// pingLocked asks a path for a sign of life.
+func (p *pair) pingLocked(pt *path, now time.Time) {
+	pt.cur.pingID = pt.alive.ping(now)
+	pt.cur.ping = true
+	poke(pt.cur.kick)
+}
+
+// pingDueLocked is when a path is to be asked next.
+func (p *pair) pingDueLocked(pt *path, now time.Time) time.Time {
+	l := &pt.alive
+	idle := pingIdle
 	switch {
-	case p.best != nil && p.best != pt && !l.lost:
-		idle, lost = pingSpare, pingSpare+lostAfter
+	case p.best != nil && p.best != pt:
+		idle = pingSpare
 	case !p.smaller:
 		idle = pingLarger
 	}
-	dead := l.heard.Add(lost)
-	if !l.lost && !now.Before(dead) {
-		l.lost = true
-		p.dropLanesLocked(pt, codeTooLate)
-		p.log.Debug("path is lost", "remote", pt.class.remote)
-	}
 	due := l.heard.Add(idle)
 	switch {
-	case l.lost:
+	case l.lost, p.best != pt && now.Sub(l.doubted) < trustAfter:
 		due = l.asked.Add(pingLost)
-	case l.asking:
+	case !l.open.IsZero() && l.overdue(now) >= max(pingAgain, pt.rtt.smoothed*3/2):
 		due = l.asked.Add(max(pingAgain, pt.rtt.smoothed*3/2))
-	case l.rttAt.IsZero():
+	case l.rttAt.IsZero(), l.urgent:
 		due = now
 	case l.rttAt.Add(rttMaxAge).Before(due):
 		due = l.rttAt.Add(rttMaxAge)
+	case p.best != nil && p.best != pt && p.best.alive.overdue(now) > p.best.doubtLimit()/2 && l.asked.Before(p.best.alive.open):
+		due = now // it may be needed soon
 	}
 	if again := l.asked.Add(pingAgain); due.Before(again) {
 		due = again // whatever a peer does that is heard but doesn't answer
 	}
-	if !now.Before(due) {
-		c.pingID = l.ping(now)
-		c.ping = true
-		poke(c.kick)
-		due = now.Add(pingAgain)
-	}
-	if !l.lost && dead.Before(due) {
-		return dead
-	}
 	return due
+}
+
+// judgeLifeLocked decides whether a path is in doubt or lost, and returns when
+// that may change.
+func (p *pair) judgeLifeLocked(pt *path, now time.Time) time.Time {
+	l := &pt.alive
+	silence := lostAfter
+	if p.best != nil && p.best != pt {
+		silence += pingSpare // it is asked more rarely
+	}
+	next := l.heard.Add(silence)
+	if !l.lost && (!now.Before(next) || l.overdue(now) >= lostAfter || l.trial && pt.inDoubt(now)) {
+		l.lost = true
+		p.dropLanesLocked(pt, codeTooLate)
+		p.debugLocked("path is lost", "remote", pt.class.remote)
+	}
+	if pt.inDoubt(now) {
+		l.doubted = now
+	}
+	if l.lost {
+		return now.Add(pingLost)
+	}
+	if l.open.IsZero() {
+		return next
+	}
+	for _, after := range []time.Duration{pt.doubtLimit() / 2, pt.doubtLimit(), lostAfter} {
+		if at := l.open.Add(after); at.After(now) {
+			return earlier(next, at.Add(time.Millisecond))
+		}
+	}
+	return next
 }

@@ -3,11 +3,14 @@ package p2p
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // Node is Parley's presence on one libp2p host. It owns the host's handler for
@@ -18,15 +21,22 @@ type Node struct {
 	cfg    Config
 	uses   int // guarded by the registry
 	events network.NotifyBundle
+	relays *relays
 	wg     sync.WaitGroup // one for every goroutine and every incoming stream
+	counts nodeCounts
+	sub    event.Subscription     // nil if there is none
+	told   atomic.Pointer[[]byte] // our addresses, as peers are told them
 
 	// mu guards what follows. It is never held while anything else is locked
 	// or waited for.
-	mu       sync.Mutex
-	closed   bool
-	sessions map[string]*Transport
-	early    map[network.Stream]struct{} // streams whose preamble isn't complete
-	earlyBy  map[peer.ID]int
+	mu        sync.Mutex
+	closed    bool
+	sessions  map[string]*Transport
+	early     map[network.Stream]bool // streams whose preamble isn't complete; true if the peer was joined
+	earlyBy   map[peer.ID]int
+	observed  []ma.Multiaddr          // public addresses under which peers see us, the newest first
+	sides     map[peer.ID][]*sideConn // connections of ours that the swarm doesn't know
+	strangers int                     // of early, those of peers that weren't joined
 }
 
 func newNode(h host.Host, cfg Config) *Node {
@@ -34,13 +44,19 @@ func newNode(h host.Host, cfg Config) *Node {
 		host:     h,
 		cfg:      cfg.withDefaults(),
 		sessions: map[string]*Transport{},
-		early:    map[network.Stream]struct{}{},
+		early:    map[network.Stream]bool{},
 		earlyBy:  map[peer.ID]int{},
+		sides:    map[peer.ID][]*sideConn{},
 	}
 	n.events.ConnectedF = n.connectionsChanged
 	n.events.DisconnectedF = n.connectionsChanged
+	n.relays = newRelays(n)
 	h.Network().Notify(&n.events)
 	h.SetStreamHandler(ProtocolID, n.handle)
+	n.relays.set(n.cfg.Relays)
+	n.subscribe()
+	changed, _ := n.relays.watch()
+	n.wg.Go(func() { n.runRelays(changed) })
 	return n
 }
 
@@ -107,7 +123,8 @@ func (n *Node) connectionsChanged(_ network.Network, c network.Conn) {
 // own.
 func (n *Node) handle(s network.Stream) {
 	id := s.Conn().RemotePeer()
-	if code := n.enter(s, id); code != 0 {
+	if code := n.enter(s, id, n.knows(id)); code != 0 {
+		n.counts.refused(code)
 		_ = s.ResetWithError(code)
 		return
 	}
@@ -119,31 +136,46 @@ func (n *Node) handle(s network.Stream) {
 	n.leaveEarly(s, id)
 	switch {
 	case errors.Is(err, errVersion):
-		n.reset(s, codeVersion)
+		n.refuse(s, codeVersion)
 		return
 	case err != nil:
-		n.reset(s, codeMalformed)
+		n.refuse(s, codeMalformed)
 		return
 	}
 	t := n.session(pre.session)
 	if t == nil {
-		n.reset(s, codeNoSession)
+		n.refuse(s, codeNoSession)
 		return
 	}
 	t.incoming(s, r, pre)
 }
 
+// knows reports whether a peer is joined in any session.
+func (n *Node) knows(id peer.ID) bool {
+	for _, t := range n.all() {
+		if t.pair(id) != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // enter counts an incoming stream, or says with which code it is refused.
-func (n *Node) enter(s network.Stream, id peer.ID) network.StreamErrorCode {
+// Strangers can't use up what joined peers need.
+func (n *Node) enter(s network.Stream, id peer.ID, joined bool) network.StreamErrorCode {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch {
 	case n.closed:
 		return codeShutdown
-	case len(n.early) >= n.cfg.MaxEarly, n.earlyBy[id] >= n.cfg.MaxEarlyPerPeer:
+	case joined && n.earlyBy[id] >= n.cfg.MaxEarlyPerPeer,
+		!joined && (n.earlyBy[id] >= maxEarly || n.strangers >= n.cfg.MaxEarly):
 		return codeTooMany
 	}
-	n.early[s] = struct{}{}
+	n.early[s] = joined
+	if !joined {
+		n.strangers++
+	}
 	n.earlyBy[id]++
 	n.wg.Add(1)
 	return 0
@@ -152,6 +184,9 @@ func (n *Node) enter(s network.Stream, id peer.ID) network.StreamErrorCode {
 func (n *Node) leaveEarly(s network.Stream, id peer.ID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if !n.early[s] {
+		n.strangers--
+	}
 	delete(n.early, s)
 	if n.earlyBy[id]--; n.earlyBy[id] <= 0 {
 		delete(n.earlyBy, id)
@@ -162,6 +197,9 @@ func (n *Node) leaveEarly(s network.Stream, id peer.ID) {
 // registry calls it once.
 func (n *Node) end() {
 	n.host.Network().StopNotify(&n.events)
+	if n.sub != nil {
+		_ = n.sub.Close() // ends runEvents
+	}
 	n.mu.Lock()
 	n.closed = true
 	early := make([]network.Stream, 0, len(n.early))
@@ -173,10 +211,12 @@ func (n *Node) end() {
 		n.reset(s, codeShutdown)
 	}
 	var wg sync.WaitGroup
+	wg.Go(n.relays.close)
 	for _, t := range n.all() {
 		wg.Go(t.Release)
 	}
 	wg.Wait()
+	n.closeSides()
 	n.wg.Wait()
 }
 

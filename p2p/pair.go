@@ -12,6 +12,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/parley-voice/parley/p2p/link"
 )
@@ -50,21 +51,34 @@ type pair struct {
 	mu      sync.Mutex
 	state   pairState
 	far     uint64 // the peer's epoch, 0 before the first contact
+	renewed uint64 // how often ours was replaced
 	farLeft bool   // the peer took its Join of that epoch back
 	former  [8]uint64
 	formers int
 	epochs  chan struct{} // closed and replaced when far changes
 	paths   []*path
 	best    *path
+	moving  move
 	view    link.Path
 	stats   link.Stats
 	doomed  []doomed
+	notes   []note
 
 	sending   sending
 	receiving receiving
 	control   controlQueue
 	expected  uint64 // number of the next control message
+	joins     bucket // of new epochs of the peer that it may begin
+	waiting   int    // lanes that wait for the control stream of their epoch
 	dial      dialing
+	seek      seeking // for a better path
+	guard     seeking // for one that lasts
+	holes     punching
+	told      []ma.Multiaddr // where the peer says it is
+	fresh     bool           // told isn't taken up yet
+	addrs     []ma.Multiaddr // of told, what may be dialed from here
+	relayDone func()         // ends the note that voice depends on a relay
+	closing   []*sideConn    // to be closed once no lock is held
 }
 
 // doomed is a stream to be reset once no lock is held.
@@ -96,6 +110,7 @@ func newPair(t *Transport, id peer.ID, h link.Handler) *pair {
 		done:    make(chan struct{}),
 		flushed: make(chan struct{}),
 		epochs:  make(chan struct{}),
+		joins:   newBucket(joinRate, joinBurst),
 	}
 	now := time.Now()
 	p.view = link.Path{Reason: "not connected", Since: now}
@@ -151,11 +166,17 @@ func (p *pair) lock() {
 func (p *pair) tell(now time.Time) {
 	changed := p.refreshLocked(now)
 	view, told := p.view, p.state == stateJoined
-	doomed := p.doomed
-	p.doomed = nil
+	doomed, notes, closing := p.doomed, p.notes, p.closing
+	p.doomed, p.notes, p.closing = nil, nil, nil
 	p.mu.Unlock()
 	for _, d := range doomed {
 		p.t.node.reset(d.s, d.code)
+	}
+	for _, n := range notes {
+		p.log.Debug(n.text, n.args...)
+	}
+	for _, c := range closing {
+		_ = c.Close()
 	}
 	if !changed {
 		return
@@ -163,6 +184,19 @@ func (p *pair) tell(now time.Time) {
 	p.log.Info("path changed", "kind", view.Kind.String(), "transport", view.Transport, "remote", view.Remote, "reason", view.Reason)
 	if told {
 		p.h.PathChanged(p.id, view)
+	}
+}
+
+// note is something for the log once no lock is held.
+type note struct {
+	text string
+	args []any
+}
+
+// debugLocked logs something, later: a log's handler is the application's.
+func (p *pair) debugLocked(text string, args ...any) {
+	if p.log.Enabled(p.ctx, slog.LevelDebug) {
+		p.notes = append(p.notes, note{text, args})
 	}
 }
 
@@ -198,6 +232,28 @@ func (p *pair) newEpochLocked(e uint64) {
 	p.sending.reset()
 	close(p.epochs)
 	p.epochs = make(chan struct{})
+}
+
+// renewLocked draws a new epoch of our own, since the peer takes ours for one
+// that is over: streams of an earlier stay here reached it after those of this
+// one. To both sides it is as if both had joined anew.
+func (p *pair) renewLocked() {
+	far := p.far
+	p.newEpochLocked(0)
+	p.control = controlQueue{}
+	for _, pt := range p.paths {
+		if pt.pending != nil {
+			p.endControlLocked(pt.pending, codeSuperseded)
+		}
+	}
+	for i, f := range p.former {
+		if f == far {
+			p.former[i] = 0 // it isn't over, it only didn't know us
+		}
+	}
+	p.ours = newEpoch()
+	p.renewed++
+	p.debugLocked("our epoch is another now")
 }
 
 // formerLocked remembers an epoch of the peer that is over, so that a stream
@@ -271,6 +327,7 @@ func (p *pair) runFlush() {
 		p.endPathLocked(pt, codeLeft)
 	}
 	p.paths, p.best = nil, nil
+	p.dependLocked(nil)
 	all := p.doomed
 	p.doomed = nil
 	p.mu.Unlock()
@@ -279,7 +336,15 @@ func (p *pair) runFlush() {
 		p.t.node.reset(d.s, d.code)
 	}
 	p.wg.Wait()
+	p.mu.Lock()
+	all = p.doomed // what those who have just ended left
+	p.doomed = nil
+	p.mu.Unlock()
+	for _, d := range all {
+		p.t.node.reset(d.s, d.code)
+	}
 	p.t.ended(p)
+	p.t.node.giveUp(p.id)
 	close(p.done)
 }
 
@@ -294,6 +359,7 @@ func (p *pair) path() link.Path {
 	if p.best != nil {
 		v.RTT = p.best.rtt.smoothed
 		v.Lanes = p.lanesLocked(p.best)
+		v.Reason = p.whyLocked(p.best, time.Now())
 	}
 	return v
 }

@@ -15,18 +15,25 @@ type path struct {
 	class connClass
 	gone  bool
 
+	senior bool      // the smaller peer ID dialed it
+	voice  time.Time // when voice came on it last, or it carried ours
+	budget budget
+
 	cur     *control // answered in both directions
 	pending *control // opened by us, not answered
 	retry   retrying
 
 	rtt   rttEstimate
+	sent  uint64 // bytes that we wrote, about as a relay counts them
+	got   uint64 // bytes that the peer wrote, likewise
 	alive liveness
 
-	lanes    [maxLanes]*lane // opened by us
-	turn     int             // whose turn it is
-	laneCap  int             // lanes that the far end lets us have
-	laneRest time.Time       // no lane is opened before
-	incoming [maxLanes]*incomingLane
+	lanes      [maxLanes]*lane // opened by us
+	turn       int             // whose turn it is
+	laneCap    int             // lanes that the far end lets us have
+	laneCapped time.Time       // when laneCap changed last
+	laneRest   time.Time       // no lane is opened before
+	incoming   [maxLanes]*incomingLane
 }
 
 // retrying is when a control stream is opened next, and why not yet.
@@ -35,6 +42,19 @@ type retrying struct {
 	refusals int
 	reason   string // why the last one ended, in words
 	crossed  bool   // we refused one of the peer's in favour of the pending one
+}
+
+// rank orders paths: by what kind of way they are, by whether a relay will cut
+// them soon, and then so that both ends choose the same of two alike.
+func (pt *path) rank(now time.Time) int {
+	r := 4 * pt.class.rank()
+	if !pt.worn(now) {
+		r += 2
+	}
+	if pt.senior {
+		r++
+	}
+	return r
 }
 
 func (pt *path) usable() bool { return !pt.gone && pt.cur != nil && !pt.alive.lost }
@@ -60,10 +80,12 @@ func (p *pair) pathOfLocked(c network.Conn) *path {
 			return pt
 		}
 	}
-	if len(p.paths) >= maxPaths {
+	class := p.classifyLocked(c)
+	if len(p.paths) >= maxPaths || !p.t.node.cfg.allows(class.kind) {
 		return nil
 	}
-	pt := &path{conn: c, class: classify(c), laneCap: maxLanes}
+	pt := &path{conn: c, class: class, laneCap: maxLanes, budget: budgetOf(c)}
+	pt.senior = p.smaller == (c.Stat().Direction == network.DirOutbound)
 	p.paths = append(p.paths, pt)
 	return pt
 }
@@ -94,33 +116,21 @@ func (p *pair) endPathLocked(pt *path, code network.StreamErrorCode) {
 }
 
 // refreshLocked chooses the path that carries voice and says whether the view
-// of it changed. A path is left only for a better one.
+// of it changed.
 func (p *pair) refreshLocked(now time.Time) bool {
+	if best := p.chooseLocked(now); best != p.best {
+		p.moveLocked(best, now)
+	}
 	best := p.best
-	if best != nil && !best.usable() {
-		best = nil
-	}
-	for _, pt := range p.paths {
-		if pt.usable() && (best == nil || pt.class.rank() > best.class.rank()) {
-			best = pt
-		}
-	}
-	if best != p.best {
-		p.best = best
-		p.stats.PathChanges++
-		if best != nil {
-			best.cur.cursor = max(p.control.base, best.cur.cursor)
-			poke(best.cur.kick)
-		} else {
-			p.dropQueuedLocked()
-		}
-	}
-	v := link.Path{Epoch: p.far, Since: now}
+	v := link.Path{Epoch: p.epochLocked(), Since: now}
 	if best != nil {
 		k := best.class
 		v.Kind, v.Transport, v.Security, v.Remote = k.kind, k.transport, k.security, k.remote
 	} else if p.view.Kind == link.None {
-		return false
+		reason := p.reasonLocked()
+		changed := reason != p.view.Reason
+		p.view.Reason = reason
+		return changed
 	}
 	o := p.view
 	if v.Kind == o.Kind && v.Transport == o.Transport && v.Remote == o.Remote && v.Epoch == o.Epoch {
@@ -128,11 +138,45 @@ func (p *pair) refreshLocked(now time.Time) bool {
 	}
 	if best != nil {
 		v.RTT, v.Lanes = best.rtt.smoothed, p.lanesLocked(best)
+		v.Reason = p.whyLocked(best, now)
 	} else {
 		v.Reason = p.reasonLocked()
 	}
 	p.view = v
 	return true
+}
+
+// epochLocked identifies the stay of both ends: the peer's epoch, and another one
+// each time that ours was replaced.
+func (p *pair) epochLocked() uint64 {
+	if p.far == 0 {
+		return 0
+	}
+	return p.far ^ p.renewed*0x9e3779b97f4a7c15
+}
+
+// chooseLocked returns the path to use. One that answers is left only for a
+// better one, and one that is in doubt for any that was heard of since.
+func (p *pair) chooseLocked(now time.Time) *path {
+	best := p.best
+	if best != nil && !best.usable() {
+		best = nil
+	}
+	doubt := best != nil && best.inDoubt(now)
+	var other *path
+	for _, pt := range p.paths {
+		switch {
+		case pt == best || !pt.usable() || pt.inDoubt(now):
+		case doubt && pt.alive.heard.Before(best.alive.open):
+		case best != nil && now.Sub(pt.alive.doubted) < trustAfter:
+		case other == nil || pt.rank(now) > other.rank(now):
+			other = pt
+		}
+	}
+	if other == nil || best != nil && !doubt && other.rank(now) <= best.rank(now) {
+		return best
+	}
+	return other
 }
 
 // reasonLocked says why there is no path.

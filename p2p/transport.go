@@ -26,7 +26,8 @@ type Transport struct {
 	pairs   map[peer.ID]*pair
 	leaving map[*pair]struct{}
 	knocks  map[peer.ID]*knock
-	held    int // streams in knocks
+	held    int  // streams in knocks
+	retired bool // Release was called
 
 	count atomic.Int32 // of pairs
 }
@@ -50,12 +51,12 @@ func (t *Transport) Self() identity.PeerID { return t.node.host.ID() }
 // Open implements [link.Transport]. On a released transport or a closed node
 // it is ErrNodeClosed.
 func (t *Transport) Open(h link.Handler) error {
-	if t.node.session(t.name) != t {
-		return ErrNodeClosed
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.handler != nil {
+	switch {
+	case t.retired:
+		return ErrNodeClosed
+	case t.handler != nil:
 		return link.ErrOpen
 	}
 	t.handler = h
@@ -103,10 +104,17 @@ func (t *Transport) Leave(p identity.PeerID) error {
 		t.count.Store(int32(len(t.pairs)))
 		t.leaving[pr] = struct{}{}
 	}
+	var left []*pair // by this call, or by one that hasn't returned
+	for pr := range t.leaving {
+		if pr.id == p {
+			left = append(left, pr)
+		}
+	}
 	t.mu.Unlock()
-	if pr != nil {
+	for _, pr := range left {
 		pr.leave()
-	} else if closed {
+	}
+	if closed {
 		return link.ErrClosed
 	}
 	return nil
@@ -177,6 +185,9 @@ func (t *Transport) Close() error {
 // Release closes the transport and gives its name back to the node. The
 // transport cannot be opened again.
 func (t *Transport) Release() {
+	t.mu.Lock()
+	t.retired = true
+	t.mu.Unlock()
 	t.node.forget(t)
 	_ = t.Close()
 }
@@ -216,20 +227,20 @@ func (t *Transport) incoming(s network.Stream, r *streamReader, pre preamble) {
 	t.mu.Lock()
 	if t.handler == nil {
 		t.mu.Unlock()
-		t.node.reset(s, codeNoSession)
+		t.node.refuse(s, codeNoSession)
 		return
 	}
 	pr := t.pairs[id]
 	if pr == nil {
 		if pre.kind != kindControl {
 			t.mu.Unlock()
-			t.node.reset(s, codeNotAnnounced)
+			t.node.refuse(s, codeNotAnnounced)
 			return
 		}
 		hs := t.holdLocked(id, s, r, pre)
 		t.mu.Unlock()
 		if hs == nil {
-			t.node.reset(s, codeTooMany)
+			t.node.refuse(s, codeTooMany)
 			return
 		}
 		t.runHeld(hs)
@@ -238,7 +249,7 @@ func (t *Transport) incoming(s network.Stream, r *streamReader, pre preamble) {
 	entered := pr.enter()
 	t.mu.Unlock()
 	if !entered {
-		t.node.reset(s, codeNotAnnounced)
+		t.node.refuse(s, codeNotAnnounced)
 		return
 	}
 	defer pr.wg.Done()

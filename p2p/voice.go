@@ -135,7 +135,7 @@ func (p *pair) admitLocked(span time.Duration, now time.Time) bool {
 	if rtt > 0 {
 		bound = rtt + boundExtra
 	}
-	if s.flight.span+s.span+span <= bound && !s.flight.full() {
+	if s.flight.span+s.span+span <= bound && s.flight.free() > s.count {
 		return true
 	}
 	if now.Sub(s.moved) > rtt+stallAfter && p.takeResetLocked(now) {
@@ -180,6 +180,9 @@ func (p *pair) ackedLocked(a ackInfo, at time.Time) bool {
 		pt.rtt.add(at.Sub(rec.at)-a.delay, at)
 		pt.alive.rttAt = at
 	}
+	if rec.lane != nil && p.moving.from == nil {
+		rec.lane.pt.alive.answer(rec.at) // while voice goes over two paths, either may have carried it
+	}
 	if s.stall.on && largest >= s.stall.from {
 		s.stall.end()
 	}
@@ -201,6 +204,7 @@ type receiving struct {
 	owed   time.Time // when the first packet that isn't acknowledged arrived; zero if none
 	newest time.Time // when the largest number arrived
 	due    bool      // an acknowledgement is to be written now
+	from   *path     // on which the latest voice came
 	limit  bucket
 }
 
@@ -221,7 +225,7 @@ func (r *receiving) takeAck(now time.Time) (a ackInfo, ok bool) {
 
 // receiveLocked takes one lane message; fresh says that its voice is to be
 // delivered, good that the peer keeps to the protocol.
-func (p *pair) receiveLocked(m *laneMessage, at time.Time) (fresh, good bool) {
+func (p *pair) receiveLocked(pt *path, m *laneMessage, at time.Time) (fresh, good bool) {
 	r := &p.receiving
 	if r.limit.rate == 0 {
 		r.limit = newBucket(500, 500)
@@ -239,6 +243,9 @@ func (p *pair) receiveLocked(m *laneMessage, at time.Time) (fresh, good bool) {
 	fresh = r.window.accept(n)
 	if n > largest {
 		r.newest = at
+	}
+	if fresh {
+		r.from = pt
 	}
 	if r.owed.IsZero() {
 		r.owed = at

@@ -2,11 +2,11 @@ package p2ptest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,12 +44,20 @@ type Config struct {
 
 	// Options are appended to those of each host.
 	Options []libp2p.Option
+
+	// HostOptions, if set, makes further options of host i, and again when it
+	// is restarted. Resource limits and the relay transport are then its
+	// business; by default hosts have neither.
+	HostOptions func(i int) []libp2p.Option
 }
 
 // Network is a set of hosts on a simulated network. Its methods are safe for
 // concurrent use.
 type Network struct {
-	net   *simnet.Simnet
+	net *simnet.Simnet
+	cfg Config
+
+	mu    sync.Mutex // guards what follows
 	hosts []host.Host
 	links []*packetConn
 }
@@ -88,26 +96,28 @@ func newNetwork(cfg Config) (*Network, error) {
 	if cfg.DelayFunc != nil {
 		latency = func(p *simnet.Packet) time.Duration { return cfg.DelayFunc(p.From, p.To) }
 	}
-	n := &Network{net: &simnet.Simnet{
+	n := &Network{cfg: cfg, net: &simnet.Simnet{
 		LatencyFunc: latency,
 		Logger:      slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}}
 	for i := range cfg.Hosts {
-		if err := n.add(i, cfg); err != nil {
+		h, link, err := n.make(i)
+		if err != nil {
 			n.Close()
 			return nil, err
 		}
+		n.hosts, n.links = append(n.hosts, h), append(n.links, link)
 	}
 	n.net.Start()
 	return n, nil
 }
 
-// add makes one host. The options are a short form of x/simlibp2p's, which
+// make makes host i. The options are a short form of x/simlibp2p's, which
 // appends its own OverrideListenUDP and so leaves no room for losses.
-func (n *Network) add(i int, cfg Config) error {
-	ip := net.IPv4(1, 0, byte(i>>8), byte(i+1)).To4() // public, or identify and dialing treat it differently
-	rate := simnet.LinkSettings{BitsPerSecond: cfg.BitsPerSecond}
-	link := newPacketConn(cfg.Seed + uint64(i)*7919)
+func (n *Network) make(i int, options ...libp2p.Option) (host.Host, *packetConn, error) {
+	ip := ipOf(i)
+	rate := simnet.LinkSettings{BitsPerSecond: n.cfg.BitsPerSecond}
+	link := newPacketConn(n.cfg.Seed + uint64(i)*7919)
 	quicOptions := []quicreuse.Option{
 		quicreuse.OverrideSourceIPSelector(func() (quicreuse.SourceIPSelector, error) {
 			return sourceIP(ip), nil
@@ -117,23 +127,52 @@ func (n *Network) add(i int, cfg Config) error {
 			return link, nil
 		}),
 	}
-	options := append([]libp2p.Option{
+	options = append(options,
 		libp2p.ListenAddrStrings(fmt.Sprintf("/ip4/%s/udp/8000/quic-v1", ip)),
 		libp2p.Transport(libp2pquic.NewTransport),
 		libp2p.QUICReuse(newQUIC, quicOptions...),
-		libp2p.ResourceManager(&network.NullResourceManager{}),
 		libp2p.DisableIdentifyAddressDiscovery(), // would keep virtual time from advancing
 		libp2p.DisableMetrics(),
-		libp2p.DisableRelay(),
-	}, cfg.Options...)
-	h, err := libp2p.New(options...)
-	if err != nil {
-		return fmt.Errorf("p2ptest: host %d: %w", i, err)
+	)
+	if n.cfg.HostOptions != nil {
+		options = append(options, n.cfg.HostOptions(i)...)
+	} else {
+		options = append(options, libp2p.ResourceManager(&network.NullResourceManager{}), libp2p.DisableRelay())
 	}
-	n.hosts = append(n.hosts, h)
-	n.links = append(n.links, link)
-	return nil
+	h, err := libp2p.New(append(options, n.cfg.Options...)...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("p2ptest: host %d: %w", i, err)
+	}
+	return h, link, nil
 }
+
+// Restart replaces host i by a new one with the same key and address, as if its
+// process had been killed, down for that long, and started again: its peers
+// aren't told, and the new host knows nothing of the old one. The losses of its
+// link are over.
+func (n *Network) Restart(i int, down time.Duration) (host.Host, error) {
+	old := n.Host(i)
+	key := old.Peerstore().PrivKey(old.ID())
+	n.Cut(i)
+	if err := old.Close(); err != nil {
+		return nil, err
+	}
+	time.Sleep(down)
+	h, link, err := n.make(i, libp2p.Identity(key))
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.hosts[i], n.links[i] = h, link
+	return h, nil
+}
+
+// ipOf is the address of host i: public, or identify and dialing treat it
+// differently.
+func ipOf(i int) net.IP { return net.IPv4(1, 0, byte(i>>8), byte(i+1)).To4() }
+
+func addressOf(i int) string { return ipOf(i).String() }
 
 // newQUIC makes a connection manager that is closed with its host.
 func newQUIC(l fx.Lifecycle, reset quic.StatelessResetKey, token quic.TokenGeneratorKey, o ...quicreuse.Option) (*quicreuse.ConnManager, error) {
@@ -154,44 +193,72 @@ func (s sourceIP) PreferredSourceIPForDestination(*net.UDPAddr) (net.IP, error) 
 // Close closes the hosts and the network. A network of NewNetwork is closed by
 // its test.
 func (n *Network) Close() {
-	for _, h := range n.hosts {
+	n.mu.Lock()
+	hosts := n.hosts
+	n.mu.Unlock()
+	for _, h := range hosts {
 		_ = h.Close()
 	}
 	n.net.Close()
 }
 
 // Host returns host i.
-func (n *Network) Host(i int) host.Host { return n.hosts[i] }
+func (n *Network) Host(i int) host.Host {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.hosts[i]
+}
+
+func (n *Network) link(i int) *packetConn {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.links[i]
+}
 
 // Introduce makes host i know the addresses of host j.
 func (n *Network) Introduce(i, j int) {
-	n.hosts[i].Peerstore().AddAddrs(n.hosts[j].ID(), n.hosts[j].Addrs(), peerstore.PermanentAddrTTL)
+	to := n.Host(j)
+	n.Host(i).Peerstore().AddAddrs(to.ID(), to.Addrs(), peerstore.PermanentAddrTTL)
 }
 
 // Connect connects host i to host j.
 func (n *Network) Connect(i, j int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return n.hosts[i].Connect(ctx, peer.AddrInfo{ID: n.hosts[j].ID(), Addrs: n.hosts[j].Addrs()})
+	to := n.Host(j)
+	return n.Host(i).Connect(ctx, peer.AddrInfo{ID: to.ID(), Addrs: to.Addrs()})
 }
 
 // Disconnect closes every connection between host i and host j.
 func (n *Network) Disconnect(i, j int) error {
-	return errors.Join(n.hosts[i].Network().ClosePeer(n.hosts[j].ID()))
+	return n.Host(i).Network().ClosePeer(n.Host(j).ID())
 }
 
 // SetLoss makes host i lose that share of the packets it sends, at random.
-func (n *Network) SetLoss(i int, share float64) { n.links[i].setLoss(share, 1) }
+func (n *Network) SetLoss(i int, share float64) { n.link(i).setLoss(share, 1) }
 
 // SetBurstLoss makes host i lose that share of the packets it sends, in bursts
 // of that mean length (a Gilbert model).
-func (n *Network) SetBurstLoss(i int, share, meanBurst float64) { n.links[i].setLoss(share, meanBurst) }
+func (n *Network) SetBurstLoss(i int, share, meanBurst float64) { n.link(i).setLoss(share, meanBurst) }
 
 // Cut makes host i lose every packet in both directions, silently.
-func (n *Network) Cut(i int) { n.links[i].cut.Store(true) }
+func (n *Network) Cut(i int) { n.link(i).cut.Store(true) }
+
+// Bar makes every packet between hosts i and j get lost, silently; others reach
+// both. Unbar ends it.
+func (n *Network) Bar(i, j int) {
+	n.link(i).barred.Store(addressOf(j), nil)
+	n.link(j).barred.Store(addressOf(i), nil)
+}
+
+// Unbar ends a Bar.
+func (n *Network) Unbar(i, j int) {
+	n.link(i).barred.Delete(addressOf(j))
+	n.link(j).barred.Delete(addressOf(i))
+}
 
 // Restore ends a Cut.
-func (n *Network) Restore(i int) { n.links[i].cut.Store(false) }
+func (n *Network) Restore(i int) { n.link(i).cut.Store(false) }
 
 // Traffic counts UDP datagrams and their payload bytes. At IP level each
 // datagram has 28 bytes more (IPv4).
@@ -207,4 +274,4 @@ func (t Traffic) IPBytesSent() uint64 { return t.BytesSent + 28*t.PacketsSent }
 func (t Traffic) IPBytesReceived() uint64 { return t.BytesReceived + 28*t.PacketsReceived }
 
 // Bytes returns what host i sent, lost packets included, and received.
-func (n *Network) Bytes(i int) Traffic { return n.links[i].traffic() }
+func (n *Network) Bytes(i int) Traffic { return n.link(i).traffic() }

@@ -64,3 +64,33 @@ func TestCutLosesEverythingAndRestoreEndsIt(t *testing.T) {
 		}
 	})
 }
+
+func TestARestartedHostHasItsKeyAndAddressAndNothingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := NewNetwork(t, Config{})
+		if err := net.Connect(0, 1); err != nil {
+			t.Fatal(err)
+		}
+		old := net.Host(1)
+		id, addr := old.ID(), old.Addrs()[0].String()
+		h, err := net.Restart(1, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h == old || h.ID() != id || h.Addrs()[0].String() != addr || net.Host(1) != h {
+			t.Errorf("host %s at %v, was %s at %s", h.ID(), h.Addrs(), id, addr)
+		}
+		if n := len(h.Network().Conns()); n != 0 {
+			t.Errorf("the new host has %d connections", n)
+		}
+		if n := len(net.Host(0).Network().ConnsToPeer(id)); n != 1 {
+			t.Errorf("%d connections, want the old one: nobody was told", n)
+		}
+		if err := net.Disconnect(0, 1); err != nil {
+			t.Fatal(err)
+		}
+		if err := net.Connect(0, 1); err != nil {
+			t.Errorf("connecting to the new host: %v", err)
+		}
+	})
+}

@@ -10,7 +10,8 @@ import (
 // packetConn counts and loses packets.
 type packetConn struct {
 	net.PacketConn
-	cut atomic.Bool
+	cut    atomic.Bool
+	barred sync.Map // IP addresses in text to which nothing gets through
 
 	packetsSent, bytesSent, packetsReceived, bytesReceived atomic.Uint64
 
@@ -60,10 +61,19 @@ func (c *packetConn) lose() bool {
 func (c *packetConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	c.packetsSent.Add(1)
 	c.bytesSent.Add(uint64(len(b)))
-	if c.lose() || c.cut.Load() {
+	if c.lose() || c.cut.Load() || c.bars(to) {
 		return len(b), nil
 	}
 	return c.PacketConn.WriteTo(b, to)
+}
+
+func (c *packetConn) bars(to net.Addr) bool {
+	host, _, err := net.SplitHostPort(to.String())
+	if err != nil {
+		return false
+	}
+	_, barred := c.barred.Load(host)
+	return barred
 }
 
 // ReadFrom implements net.PacketConn.

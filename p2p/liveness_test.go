@@ -1,0 +1,122 @@
+package p2p
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/parley-voice/parley/p2p/link"
+	"github.com/parley-voice/parley/p2p/p2ptest"
+)
+
+// twoConnections connects ends 0 and 1 twice, as a simultaneous dial does, and
+// joins them.
+func twoConnections(t *testing.T, net *p2ptest.Network, a, b *end) {
+	t.Helper()
+	var dialing sync.WaitGroup
+	dialing.Go(func() { connect(t, net, 0, 1) })
+	connect(t, net, 1, 0)
+	dialing.Wait()
+	if n := len(net.Host(0).Network().ConnsToPeer(b.id)); n != 2 {
+		t.Fatalf("%d connections, want 2", n)
+	}
+	a.join(b)
+	b.join(a)
+	waitFor(t, time.Second, "paths", func() bool { return a.hasPath(b) && b.hasPath(a) })
+}
+
+// Whether the spare one was last heard a moment ago or long before.
+func TestSpareConnectionTakesOverWithoutAGap(t *testing.T) {
+	for _, after := range []time.Duration{1, 3, 5, 8, 12, 20} {
+		t.Run(fmt.Sprint(after, "s"), func(t *testing.T) {
+			inBubble(t, p2ptest.Config{Delay: 30 * time.Millisecond}, Config{NoDial: true}, func(t *testing.T, net *p2ptest.Network, e []*end) {
+				a, b := e[0], e[1]
+				twoConnections(t, net, a, b)
+				defer a.talkBeside(b, int(after+4)*50, 20*time.Millisecond)()
+				time.Sleep(after*time.Second + 500*time.Millisecond)
+				p := a.pair(b.id)
+				p.mu.Lock()
+				used := p.best.conn
+				p.mu.Unlock()
+				at := time.Now()
+				_ = used.Close()
+				time.Sleep(2 * time.Second)
+				for _, x := range []struct{ e, o *end }{{a, b}, {b, a}} {
+					paths, when := x.e.changes(x.o.id)
+					for i, path := range paths {
+						if path.Kind == link.None && !when[i].Before(at) {
+							t.Errorf("told of no path %v after the other connection was closed: %s", when[i].Sub(at), path.Reason)
+						}
+					}
+				}
+				if gap := b.longestGap(a); gap > 250*time.Millisecond {
+					t.Errorf("nothing arrived for %v", gap)
+				}
+			})
+		})
+	}
+}
+
+// longestGap is the longest time between two packets that arrived.
+func (e *end) longestGap(o *end) (gap time.Duration) {
+	all := e.voices(o.id)
+	for i := 1; i < len(all); i++ {
+		gap = max(gap, all[i].at.Sub(all[i-1].at))
+	}
+	return gap
+}
+
+// What we send is lost, what the peer sends arrives: neither side may take that
+// for a path.
+func TestAHoleInOneDirectionIsNoticedOnBothSides(t *testing.T) {
+	for i, talker := range []string{"the one who isn't heard", "the other"} {
+		t.Run(talker+" talks", func(t *testing.T) {
+			inBubble(t, p2ptest.Config{Delay: 30 * time.Millisecond}, Config{}, func(t *testing.T, net *p2ptest.Network, e []*end) {
+				a, b := e[0], e[1]
+				joined(t, net, a, b)
+				defer e[i].talkBeside(e[1-i], 10*50, 20*time.Millisecond)()
+				time.Sleep(2 * time.Second)
+				net.SetLoss(0, 1)
+				time.Sleep(5 * time.Second)
+				if a.hasPath(b) || b.hasPath(a) {
+					t.Errorf("5 s later one has %v, the other %v", a.Path(b.id), b.Path(a.id))
+				}
+				net.SetLoss(0, 0)
+				waitFor(t, 2*time.Second, "the path to come back", func() bool { return a.hasPath(b) && b.hasPath(a) })
+			})
+		})
+	}
+}
+
+// With two connections a peer that vanishes is noticed no later than with one.
+func TestAPeerBehindTwoConnectionsVanishes(t *testing.T) {
+	for i := range 8 {
+		inBubble(t, p2ptest.Config{Delay: 30 * time.Millisecond}, Config{NoDial: true}, func(t *testing.T, net *p2ptest.Network, e []*end) {
+			a, b := e[0], e[1]
+			twoConnections(t, net, a, b)
+			time.Sleep(5*time.Second + time.Duration(i)*450*time.Millisecond)
+			net.Cut(0)
+			waitFor(t, 3*time.Second, "both to notice", func() bool { return !a.hasPath(b) && !b.hasPath(a) })
+		})
+	}
+}
+
+// Two connections, a short way: what people in one house have.
+func TestASpareConnectionCostsLittle(t *testing.T) {
+	inBubble(t, p2ptest.Config{Delay: time.Millisecond}, Config{NoDial: true}, func(t *testing.T, net *p2ptest.Network, e []*end) {
+		a, b := e[0], e[1]
+		twoConnections(t, net, a, b)
+		time.Sleep(20 * time.Second)
+		before := net.Bytes(0)
+		const span = 2 * time.Minute
+		time.Sleep(span)
+		after := net.Bytes(0)
+		sent := float64(8*(after.IPBytesSent()-before.IPBytesSent())) / span.Seconds()
+		received := float64(8*(after.IPBytesReceived()-before.IPBytesReceived())) / span.Seconds()
+		t.Logf("idle: %.0f b/s sent, %.0f b/s received", sent, received)
+		if max(sent, received) > 1000 {
+			t.Errorf("idle: %.0f b/s sent, %.0f b/s received, want at most 1000", sent, received)
+		}
+	})
+}

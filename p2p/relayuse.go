@@ -1,0 +1,53 @@
+package p2p
+
+import ma "github.com/multiformats/go-multiaddr"
+
+// circuitAddrs are our own addresses through the relays that answer, without
+// our ID: those of any peer that holds a reservation there too.
+func (n *Node) circuitAddrs() []ma.Multiaddr {
+	if !n.cfg.mayRelay() {
+		return nil
+	}
+	return n.relays.circuitAddrs()
+}
+
+// runRelays has peers told when we can be reached through other relays than
+// before, until stop is closed.
+func (n *Node) runRelays(changed <-chan struct{}) {
+	for {
+		select {
+		case <-changed:
+			n.refreshAddrs()
+		case <-n.relays.ctx.Done():
+			return
+		}
+	}
+}
+
+// dependLocked notes which relay the voice depends on, so that its death is
+// noticed soon.
+func (p *pair) dependLocked(pt *path) {
+	if p.relayDone != nil {
+		p.relayDone()
+		p.relayDone = nil
+	}
+	if pt == nil {
+		return
+	}
+	if id := relayOf(pt.conn.RemoteMultiaddr()); id != "" {
+		p.relayDone = p.t.node.relays.use(id)
+	}
+}
+
+// toldAddrs are our addresses as peers were last told them.
+func (n *Node) toldAddrs() []ma.Multiaddr {
+	b := n.told.Load()
+	if b == nil {
+		return nil
+	}
+	addrs, err := parseAddrs(*b)
+	if err != nil {
+		return nil
+	}
+	return addrs
+}

@@ -1,0 +1,317 @@
+package p2p
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/parley-voice/parley/p2p/link"
+)
+
+// aim is what a search for another path is for.
+type aim uint8
+
+const (
+	aimNone   aim = iota
+	aimRescue     // the paths there are don't answer
+	aimDirect     // there is only a way through a relay
+	aimLAN        // there is a direct way, and maybe one that doesn't leave the house
+	aimRenew      // the relay will soon cut the connection
+	aimSpare      // there is no way through a relay, should the direct one die
+)
+
+// Times of searching.
+const (
+	seekDial    = 3 * time.Second        // for one search
+	hopeless    = time.Second            // in doubt, until a direct way is dialed anew
+	seekRescue  = 300 * time.Millisecond // between searches for a rescue at first; more and more, to
+	seekRescued = 5 * time.Second
+	seekRenew   = time.Second
+	seekSpare   = 3 * time.Second  // after a direct path is there
+	seekAgain   = 30 * time.Second // between searches for a spare
+	seekMost    = 5 * time.Minute  // between searches for a better path
+	spareMost   = 16               // peers in a session for whom spares are kept
+)
+
+// directAfter are the times between attempts to get direct.
+var directAfter = []time.Duration{0, 2 * time.Second, 4 * time.Second, 8 * time.Second, 20 * time.Second, time.Minute}
+
+// seeking is the state of the search for other paths. The pair's mu guards it.
+type seeking struct {
+	aim     aim
+	running bool
+	tries   int
+	at      time.Time // of the next search for aim
+	plain   time.Time // until when a new direct connection is one that we dialed
+}
+
+// retry makes the next search for whatever it is for due now, as if it were the
+// first.
+func (s *seeking) retry(now time.Time) { s.tries, s.at = 0, now }
+
+// keepSeekLocked begins searches when it is time, and returns when to look
+// again. A search for a better path takes its time, and one for a way out of
+// trouble doesn't wait for it.
+func (p *pair) keepSeekLocked(now time.Time) time.Time {
+	better, safer := p.aimsLocked(now)
+	return earlier(p.seekLocked(&p.seek, better, now), p.seekLocked(&p.guard, safer, now))
+}
+
+// aimsLocked decides what is to be searched for: something better than what
+// there is, and something that lasts.
+func (p *pair) aimsLocked(now time.Time) (better, safer aim) {
+	cfg := &p.t.node.cfg
+	if cfg.NoDial || len(p.paths) == 0 || p.far == 0 || p.farLeft {
+		return aimNone, aimNone
+	}
+	best := p.best
+	if best == nil || best.inDoubt(now) {
+		if slices.ContainsFunc(p.paths, func(pt *path) bool { return pt.cur != nil }) {
+			return aimNone, aimRescue
+		}
+		return aimNone, aimNone
+	}
+	fresh := slices.ContainsFunc(p.paths, func(pt *path) bool { return pt.class.kind == link.Relayed && pt.usable() && !pt.worn(now) })
+	switch best.class.kind {
+	case link.Relayed:
+		if cfg.mayGoDirect() {
+			better = aimDirect
+		}
+		if !fresh {
+			safer = aimRenew
+		}
+	case link.Punched, link.Direct:
+		if slices.ContainsFunc(p.addrs, isLAN) {
+			better = aimLAN
+		}
+		if !fresh && cfg.mayRelay() && int(p.t.count.Load()) <= spareMost {
+			safer = aimSpare
+		}
+	case link.LAN, link.None:
+	}
+	return better, safer
+}
+
+// seekLocked begins one search if it is time.
+func (p *pair) seekLocked(s *seeking, a aim, now time.Time) time.Time {
+	if s.running {
+		return now.Add(time.Hour) // its end wakes the keeper
+	}
+	if a != s.aim {
+		*s = seeking{aim: a, at: now.Add(delayOf(a)), plain: s.plain}
+	}
+	if a == aimNone {
+		return now.Add(time.Hour)
+	}
+	if now.Before(s.at) {
+		return s.at
+	}
+	s.running = true
+	if a == aimDirect || a == aimLAN {
+		s.plain = now.Add(seekDial)
+	}
+	search := search{
+		pair: p, state: s, aim: a,
+		direct:   slices.Clone(p.addrs),
+		doubtful: map[peer.ID]bool{},
+		hopeless: p.best == nil || p.best.alive.overdue(now) > p.best.doubtLimit()+hopeless,
+	}
+	for _, pt := range p.paths {
+		if id := relayOf(pt.conn.RemoteMultiaddr()); id != "" && (pt.alive.lost || pt.inDoubt(now)) {
+			search.doubtful[id] = true
+		}
+	}
+	p.wg.Go(search.run)
+	return now.Add(time.Hour)
+}
+
+// delayOf is how long a search waits once its aim is clear.
+func delayOf(a aim) time.Duration {
+	switch a {
+	case aimSpare:
+		return seekSpare
+	case aimLAN:
+		return time.Second
+	case aimDirect:
+		return 100 * time.Millisecond // for the peer to say where it is
+	case aimNone, aimRescue, aimRenew:
+	}
+	return 0
+}
+
+// rest is for how long a search rests after it found nothing.
+func (a aim) rest(tries int) time.Duration {
+	var d time.Duration
+	switch a {
+	case aimRescue:
+		d = min(seekRescue<<min(tries/4, 8), seekRescued)
+	case aimDirect, aimLAN:
+		d = directAfter[len(directAfter)-1]
+		if tries < len(directAfter) {
+			d = directAfter[tries]
+		} else {
+			d = min(d<<min(tries-len(directAfter)+1, 8), seekMost)
+		}
+	case aimRenew:
+		d = seekRenew
+	case aimSpare:
+		d = seekAgain
+	case aimNone:
+	}
+	return d/2 + rand.N(d/2+1)
+}
+
+// search is one search for another path. It runs in a goroutine of its own.
+type search struct {
+	pair     *pair
+	state    *seeking // what it is a search of; the pair's mu guards it
+	aim      aim
+	direct   []ma.Multiaddr   // what the peer said of where it is
+	doubtful map[peer.ID]bool // relays through which it doesn't answer
+	hopeless bool             // no path was heard of for long
+}
+
+// run makes the search. What it finds shows as a connection.
+func (s *search) run() {
+	p := s.pair
+	ctx, cancel := context.WithTimeout(p.ctx, seekDial)
+	switch s.aim {
+	case aimRescue:
+		s.rescue(ctx)
+	case aimRenew, aimSpare:
+		_ = s.circuit(ctx) // whether it worked shows as a connection
+	case aimLAN:
+		s.side(ctx, slices.DeleteFunc(slices.Clone(s.direct), func(a ma.Multiaddr) bool { return !isLAN(a) }))
+	case aimDirect:
+		s.plain(ctx)
+		if p.smaller && p.wantsDirect() {
+			_ = p.punch(p.ctx) // whether it worked shows as a connection
+		}
+	case aimNone:
+	}
+	cancel()
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	k := s.state
+	k.running = false
+	k.tries++
+	k.at = now.Add(s.aim.rest(k.tries))
+	if s.aim == aimDirect || s.aim == aimLAN {
+		k.plain = now.Add(200 * time.Millisecond)
+	}
+	p.dirty.Store(true)
+	p.wakeUp()
+}
+
+func (p *pair) wantsDirect() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seek.plain = time.Time{} // what comes now was punched
+	better, _ := p.aimsLocked(time.Now())
+	return better == aimDirect
+}
+
+// plain dials the peer's own addresses, as one can who isn't behind a NAT, or is
+// in the same house. The swarm does it, so that the application has the
+// connection too.
+func (s *search) plain(ctx context.Context) {
+	p := s.pair
+	h := p.t.node.host
+	for _, c := range h.Network().ConnsToPeer(p.id) {
+		if !isCircuit(c.RemoteMultiaddr()) {
+			s.side(ctx, s.direct) // the swarm would not dial beside it
+			return
+		}
+	}
+	_ = h.Connect(network.WithForceDirectDial(ctx, "voice"), peer.AddrInfo{ID: p.id, Addrs: s.direct})
+}
+
+// rescue tries everything at once: other relays soon, the same direct way anew
+// only when there is hardly hope for what there is.
+func (s *search) rescue(ctx context.Context) {
+	var wg sync.WaitGroup
+	cfg := &s.pair.t.node.cfg
+	if cfg.mayRelay() {
+		wg.Go(func() { _ = s.circuit(ctx) })
+	}
+	if cfg.mayGoDirect() && s.hopeless {
+		wg.Go(func() { s.side(ctx, s.direct) })
+	}
+	wg.Wait()
+}
+
+// side dials direct addresses past the swarm, all at once; the first that
+// answers is enough.
+func (s *search) side(ctx context.Context, addrs []ma.Multiaddr) {
+	p := s.pair
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, a := range addrs {
+		if isCircuit(a) {
+			continue
+		}
+		wg.Go(func() {
+			if c, err := p.t.node.dialSide(ctx, p.id, a); err == nil {
+				if ctx.Err() != nil {
+					_ = c.Close() // another was faster
+				}
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// circuit dials the peer through a relay, those first through which it isn't
+// known not to answer. One at a time: libp2p dials no two circuits to a peer at
+// once.
+func (s *search) circuit(ctx context.Context) error {
+	p := s.pair
+	all := slices.Concat(p.t.node.circuitAddrs(), circuitsOf(s.direct), circuitsOf(p.t.node.host.Peerstore().Addrs(p.id)))
+	var first, last []ma.Multiaddr
+	seen := map[peer.ID]bool{}
+	for _, a := range all {
+		id := relayOf(a)
+		switch {
+		case id == "" || id == p.id || seen[id]:
+		case s.doubtful[id]:
+			last = append(last, a)
+		default:
+			first = append(first, a)
+		}
+		seen[id] = true
+	}
+	err := error(swarm.ErrNoAddresses)
+	for _, a := range slices.Concat(first, last) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if _, err = p.t.node.dialSide(ctx, p.id, a); err == nil {
+			return nil
+		}
+		p.log.Debug("no way through a relay", "addr", a, "error", err)
+	}
+	return err
+}
+
+// reason says why a path through a relay is the best there is.
+func (p *pair) seekReasonLocked(now time.Time) string {
+	s := &p.seek
+	switch {
+	case s.aim != aimDirect:
+		return ""
+	case s.running || s.tries == 0:
+		return "through a relay, a direct way is being tried"
+	}
+	return fmt.Sprintf("through a relay, a direct way failed %d times and is tried again in %d s", s.tries, int(max(0, s.at.Sub(now)).Seconds()+0.5))
+}
