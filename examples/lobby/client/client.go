@@ -187,14 +187,8 @@ func (c *Client) comeBack(reason error) *link {
 		if refused := (*refusal)(nil); errors.As(reason, &refused) && refused.bye.GetCode() != lobbywire.Code_SHUTDOWN {
 			pause = refusedAgain
 		}
-		timer := time.NewTimer(pause*3/4 + rand.N(pause/2))
-		select {
-		case <-c.ctx.Done():
-			timer.Stop()
+		if !c.pause(pause) {
 			return nil
-		case <-c.changed: // another network, perhaps
-			timer.Stop()
-		case <-timer.C:
 		}
 		l, err := c.connect(c.ctx)
 		if err == nil {
@@ -204,6 +198,32 @@ func (c *Client) comeBack(reason error) *link {
 		reason, wait = err, min(2*wait, maxBackoff)
 	}
 }
+
+// pause waits for about d, or a little if our addresses change meanwhile: that
+// may be another network. It reports whether the client still lives.
+func (c *Client) pause(d time.Duration) bool {
+	end := time.Now().Add(jitter(d))
+	changed := c.changed
+	for {
+		timer := time.NewTimer(time.Until(end))
+		select {
+		case <-c.ctx.Done():
+			timer.Stop()
+			return false
+		case <-timer.C:
+			return true
+		case <-changed:
+			timer.Stop()
+			changed = nil
+			if soon := time.Now().Add(jitter(minBackoff)); soon.Before(end) {
+				end = soon
+			}
+		}
+	}
+}
+
+// jitter is d, more or less by a quarter.
+func jitter(d time.Duration) time.Duration { return d*3/4 + rand.N(d/2) }
 
 // enter takes what the lobby said on joining.
 func (c *Client) enter(l *link) {
