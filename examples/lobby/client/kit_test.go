@@ -243,4 +243,3 @@ func waitFor(t testing.TB, d time.Duration, what string, cond func() bool) {
 		t.Fatalf("waited %v for %s", d, what)
 	}
 }
-
