@@ -44,9 +44,9 @@ func choose(self peer.ID, addrs []ma.Multiaddr, circuitsOnly bool) []ma.Multiadd
 }
 
 // isUseless reports whether no other member can use an address: of no
-// particular machine, of one link, or of browsers' transports.
+// particular machine or relay, of one link, or of browsers' transports.
 func isUseless(a ma.Multiaddr) bool {
-	if manet.IsIPUnspecified(a) || manet.IsIP6LinkLocal(a) {
+	if a[0].Code() == ma.P_CIRCUIT || manet.IsIPUnspecified(a) || manet.IsIP6LinkLocal(a) {
 		return true
 	}
 	return slices.ContainsFunc(a, func(c ma.Component) bool {

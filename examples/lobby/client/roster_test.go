@@ -186,7 +186,7 @@ func TestChosenAddresses(t *testing.T) {
 	var in []ma.Multiaddr
 	for _, a := range []string{
 		"/ip4/127.0.0.1/tcp/1", relay, "/ip4/192.168.1.2/udp/1/quic-v1", "/ip6/fe80::1/tcp/1", "/ip4/0.0.0.0/tcp/1",
-		"/ip4/11.1.1.1/udp/1/quic-v1/p2p/" + self.String(), "/ip4/192.168.1.2/udp/1/quic-v1", "/ip4/11.1.1.1/udp/1/quic-v1/webtransport",
+		"/ip4/11.1.1.1/udp/1/quic-v1/p2p/" + self.String(), "/ip4/192.168.1.2/udp/1/quic-v1", "/ip4/11.1.1.1/udp/1/quic-v1/webtransport", "/p2p-circuit",
 	} {
 		in = append(in, ma.StringCast(a))
 	}
