@@ -46,7 +46,7 @@ func TestMergedEventsTellTheTruth(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		q := newEventQueue()
 		const peers = 5
-		real, told := map[peer.ID]string{}, map[peer.ID]string{}
+		actual, told := map[peer.ID]string{}, map[peer.ID]string{}
 		deliver := func() bool {
 			e, ok, _ := q.next()
 			switch e := e.(type) {
@@ -70,16 +70,16 @@ func TestMergedEventsTellTheTruth(t *testing.T) {
 		}
 		for n := range 400 {
 			id, name := peer.ID(rune('a'+rng.IntN(peers))), fmt.Sprint(n)
-			_, here := real[id]
+			_, here := actual[id]
 			switch {
 			case !here:
-				real[id] = name
+				actual[id] = name
 				q.push(Joined{Peer: id, Name: name})
 			case rng.IntN(2) == 0:
-				real[id] = name
+				actual[id] = name
 				q.push(Updated{Peer: id, Name: name})
 			default:
-				delete(real, id)
+				delete(actual, id)
 				q.push(Left{Peer: id})
 			}
 			if rng.IntN(10) == 0 {
@@ -93,8 +93,8 @@ func TestMergedEventsTellTheTruth(t *testing.T) {
 		}
 		for deliver() {
 		}
-		if fmt.Sprint(real) != fmt.Sprint(told) {
-			t.Fatalf("seed %d: told %v, want %v", seed, told, real)
+		if fmt.Sprint(actual) != fmt.Sprint(told) {
+			t.Fatalf("seed %d: told %v, want %v", seed, told, actual)
 		}
 	}
 }

@@ -184,7 +184,7 @@ func TestTheSameIdentityElsewhereEndsAClient(t *testing.T) {
 
 func TestAddressesThatChangeAreTold(t *testing.T) {
 	_, h := newLobby(t, server.Config{})
-	changing, emit := make(chan []ma.Multiaddr, 1), func() {}
+	changing := make(chan []ma.Multiaddr, 1)
 	current := []ma.Multiaddr{ma.StringCast("/ip4/11.1.1.1/udp/1/quic-v1")}
 	host := newHost(t, p2ptest.QUIC)
 	emitter, err := host.EventBus().Emitter(new(event.EvtLocalAddressesUpdated))
@@ -192,7 +192,6 @@ func TestAddressesThatChangeAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer emitter.Close()
-	emit = func() { _ = emitter.Emit(event.EvtLocalAddressesUpdated{}) }
 	a := join(t, host, client.Config{Lobby: info(h), Addresses: func() []ma.Multiaddr {
 		select {
 		case current = <-changing:
@@ -207,7 +206,9 @@ func TestAddressesThatChangeAreTold(t *testing.T) {
 		t.Error(got)
 	}
 	changing <- []ma.Multiaddr{ma.StringCast("/ip4/11.2.2.2/udp/2/quic-v1"), ma.StringCast("/ip4/11.1.1.1/udp/1/quic-v1")}
-	emit()
+	if err := emitter.Emit(event.EvtLocalAddressesUpdated{}); err != nil {
+		t.Fatal(err)
+	}
 	b.waits(3*time.Second, "updated "+short(a.id))
 	if got := len(b.Members()[0].Addrs); got != 2 {
 		t.Errorf("%d addresses", got)

@@ -84,8 +84,6 @@ func TestRosterAfterComingBack(t *testing.T) {
 				t.Fatal(got)
 			}
 			r.lost()
-			for range 10 * graceTicks { // the lobby is away: the client doesn't tick
-			}
 			var list []*lobbywire.Member
 			for _, who := range c.list {
 				list = append(list, map[rune]someone{'a': a, 'b': b}[who].is(t, string(who)))

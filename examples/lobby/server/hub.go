@@ -69,18 +69,16 @@ type arrival struct {
 	seq        uint64
 }
 
-// errRefused is why somebody can't join.
-type errRefused struct {
+// refusal is why somebody can't join.
+type refusal struct {
 	code   lobbywire.Code
 	reason Reason
 }
 
-func (e *errRefused) Error() string { return string(e.reason) }
-
 // join lets a peer in and tells the room; or, if its place was kept or an older
 // stream of it is there, gives it that place and tells nobody, unless something
 // about it changed. The outbox is sent the welcome and the list first.
-func (h *hub) join(a arrival, box outbox, now time.Time) error {
+func (h *hub) join(a arrival, box outbox, now time.Time) *refusal {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.rooms[a.code]
@@ -111,15 +109,15 @@ func (h *hub) join(a arrival, box outbox, now time.Time) error {
 }
 
 // enter adds a new member.
-func (h *hub) enter(r *room, m *member, code string, now time.Time) error {
+func (h *hub) enter(r *room, m *member, code string, now time.Time) *refusal {
 	switch {
 	case h.count >= h.limits.Members:
-		return &errRefused{lobbywire.Code_FULL, LobbyFull}
+		return &refusal{lobbywire.Code_FULL, LobbyFull}
 	case r != nil && len(r.members) >= h.limits.RoomMembers:
-		return &errRefused{lobbywire.Code_FULL, RoomFull}
+		return &refusal{lobbywire.Code_FULL, RoomFull}
 	}
 	if reason, ok := h.quota.enter(m.origin, now); !ok {
-		return &errRefused{lobbywire.Code_TOO_MANY, reason}
+		return &refusal{lobbywire.Code_TOO_MANY, reason}
 	}
 	if r == nil {
 		r = &room{code: code, members: map[peer.ID]*member{}}
@@ -134,7 +132,7 @@ func (h *hub) enter(r *room, m *member, code string, now time.Time) error {
 }
 
 // move charges a member's place to where it comes from now.
-func (h *hub) move(m *member, to origin, now time.Time) error {
+func (h *hub) move(m *member, to origin, now time.Time) *refusal {
 	if m.origin == to {
 		return nil
 	}
@@ -142,7 +140,7 @@ func (h *hub) move(m *member, to origin, now time.Time) error {
 	reason, ok := h.quota.enter(to, now)
 	if !ok {
 		h.quota.reenter(m.origin, now)
-		return &errRefused{lobbywire.Code_TOO_MANY, reason}
+		return &refusal{lobbywire.Code_TOO_MANY, reason}
 	}
 	m.origin = to
 	return nil

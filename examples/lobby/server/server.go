@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -177,22 +176,22 @@ func (s *Server) joinedOrNot(raw network.Stream) (open bool) {
 }
 
 // readJoin reads the first message of a stream and judges it.
-func (s *Server) readJoin(raw network.Stream, r *bufio.Reader, o origin) (*lobbywire.Join, *errRefused) {
+func (s *Server) readJoin(raw network.Stream, r *bufio.Reader, o origin) (*lobbywire.Join, *refusal) {
 	_ = raw.SetDeadline(time.Now().Add(joinTimeout))
 	if s.isClosed() { // and Close may have set its deadline before
-		return nil, &errRefused{lobbywire.Code_SHUTDOWN, NoJoin}
+		return nil, &refusal{lobbywire.Code_SHUTDOWN, NoJoin}
 	}
 	m, reason, code := s.read(r, o)
 	switch {
 	case m == nil && reason == "":
-		return nil, &errRefused{lobbywire.Code_UNKNOWN, NoJoin}
+		return nil, &refusal{lobbywire.Code_UNKNOWN, NoJoin}
 	case m == nil:
-		return nil, &errRefused{code, reason}
+		return nil, &refusal{code, reason}
 	case m.GetJoin() == nil:
-		return nil, &errRefused{lobbywire.Code_MALFORMED, Unexpected}
+		return nil, &refusal{lobbywire.Code_MALFORMED, Unexpected}
 	}
 	if reason, ok := s.quota.join(o, m.GetJoin().GetRoom(), time.Now()); !ok {
-		return nil, &errRefused{lobbywire.Code_TOO_MANY, reason}
+		return nil, &refusal{lobbywire.Code_TOO_MANY, reason}
 	}
 	return m.GetJoin(), nil
 }
@@ -212,13 +211,8 @@ func (s *Server) serve(raw network.Stream, r *bufio.Reader, o origin, join *lobb
 	_ = raw.SetDeadline(time.Time{})
 	st := newStream(raw, s.counters)
 	if err := s.hub.join(a, st, time.Now()); err != nil {
-		code := lobbywire.Code_UNKNOWN
-		var refused *errRefused
-		if errors.As(err, &refused) {
-			code = refused.code
-			s.refuse(refused.reason, o)
-		}
-		s.turnAway(raw, code)
+		s.refuse(err.reason, o)
+		s.turnAway(raw, err.code)
 		return
 	}
 	s.protect(o.peer, 1)
