@@ -69,6 +69,7 @@ const (
 	checkTicks    = 20              // 5 s between looks at our own addresses
 	updateTicks   = 8               // 2 s at least between updates
 	tcpTimeout    = 3 * time.Second // for a connection of its own
+	headStart     = 300 * time.Millisecond
 	dialTimeout   = 4 * time.Second // for that, or else the host's
 	joinTimeout   = 5 * time.Second
 	writeTimeout  = 2 * time.Second

@@ -43,20 +43,28 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 }
 
 // open opens a stream to the lobby: on a TCP connection of its own, or on the
-// host's. Both are dialled at once.
+// host's, which is dialled too if the former fails or takes long.
 func (c *Client) open(ctx context.Context) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	hostCtx, cancelHost := context.WithCancel(ctx)
+	start, begin := context.WithTimeout(hostCtx, headStart)
+	defer begin()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancelHost()
 	var errHost error
-	wg.Go(func() { errHost = c.connectHost(hostCtx) })
+	wg.Go(func() {
+		<-start.Done()
+		if errHost = hostCtx.Err(); errHost == nil {
+			errHost = c.connectHost(hostCtx)
+		}
+	})
 	l, errTCP := c.openTCP(ctx)
 	if errTCP == nil {
 		return l, nil
 	}
+	begin()
 	wg.Wait()
 	if errHost != nil {
 		return nil, errors.Join(errTCP, errHost)
@@ -92,8 +100,12 @@ func (c *Client) openTCP(ctx context.Context) (*link, error) {
 		return nil, err
 	}
 	l := newLink(s, conn)
-	_ = s.SetDeadline(time.Now().Add(joinTimeout))
-	if err := multistream.SelectProtoOrFail(lobbywire.ProtocolID, s); err != nil {
+	stop := context.AfterFunc(ctx, func() { _ = s.SetDeadline(time.Now()) })
+	err = multistream.SelectProtoOrFail(lobbywire.ProtocolID, s)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
 		l.close()
 		return nil, err
 	}
