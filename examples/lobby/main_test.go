@@ -212,8 +212,16 @@ func TestWhatItPrints(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{
-		{"--nope"}, {"extra"}, {"--listen", "nowhere"}, {"--announce", "nowhere"}, {"--log-level", "loud"}, {"--log-format", "xml"},
-		{"--relay-limit-data", "0"}, {"--relay-limit-duration", "-1s"}, {"code", "extra"}, {"--metrics", "nowhere", "--key", keyFile(t)},
+		{"--nope"},
+		{"extra"},
+		{"--listen", "nowhere"},
+		{"--announce", "nowhere"},
+		{"--log-level", "loud"},
+		{"--log-format", "xml"},
+		{"--relay-limit-data", "0"},
+		{"--relay-limit-duration", "-1s"},
+		{"code", "extra"},
+		{"--metrics", "nowhere", "--key", keyFile(t)},
 	} {
 		if out, err := run(args...); err == nil || out != "" {
 			t.Errorf("%q: %q, %v; want an error", args, out, err)

@@ -79,7 +79,7 @@ func limitFlags(l *server.Limits) []limitFlag {
 		{"peer-rooms", &l.PeerRooms, "rooms that one identity is in (default 8)"},
 		{"address-rooms", &l.AddressRooms, "the same, summed over an IP address (default 1024)"},
 		{"peer-codes", &l.PeerCodes, "different codes that one identity may try in a minute (default 12)"},
-		{"address-codes", &l.AddressCodes, "the same for an IP address (default 300)"},
+		{"address-codes", &l.AddressCodes, "the same for an IP address (default 120)"},
 		{"peer-joins", &l.PeerJoins, "joins of one identity in a minute (default 60)"},
 		{"address-joins", &l.AddressJoins, "the same for an IP address (default 3000)"},
 		{"peer-messages", &l.PeerMessages, "messages of one identity in a second (default 20)"},

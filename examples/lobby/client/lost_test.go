@@ -22,6 +22,7 @@ import (
 // finds its members back, and nobody of those who come back is said to have
 // left.
 func TestALobbyThatRestartsEndsNothing(t *testing.T) {
+	t.Parallel()
 	lobby, h := newLobby(t, server.Config{})
 	a := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h), Name: "Anna"})
 	b := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h), Name: "Ben"})
@@ -183,6 +184,7 @@ func TestTheSameIdentityElsewhereEndsAClient(t *testing.T) {
 }
 
 func TestAddressesThatChangeAreTold(t *testing.T) {
+	t.Parallel()
 	_, h := newLobby(t, server.Config{})
 	changing := make(chan []ma.Multiaddr, 1)
 	current := []ma.Multiaddr{ma.StringCast("/ip4/11.1.1.1/udp/1/quic-v1")}
@@ -246,6 +248,7 @@ func TestHiddenAddressesAreThoseOfRelaysOnly(t *testing.T) {
 }
 
 func TestWaysToTheLobby(t *testing.T) {
+	t.Parallel()
 	_, h := newLobby(t, server.Config{})
 	quic, tcp := only(info(h), ma.P_QUIC_V1), only(info(h), ma.P_TCP)
 	port, err := tcp.Addrs[0].ValueForProtocol(ma.P_TCP)

@@ -71,6 +71,7 @@ func (p *process) signal(t *testing.T, s os.Signal) {
 }
 
 func TestHowProcessesEnd(t *testing.T) {
+	t.Parallel()
 	_, h := newLobby(t, server.Config{})
 	for _, c := range []struct {
 		name   string
@@ -104,6 +105,7 @@ func TestHowProcessesEnd(t *testing.T) {
 // A process that is suspended for 5 s doesn't leave, nor does it think that the
 // lobby was lost.
 func TestASuspendedProcessStays(t *testing.T) {
+	t.Parallel()
 	lobby, h := newLobby(t, server.Config{})
 	watcher := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
 	p := startMember(t, info(h))

@@ -28,7 +28,7 @@ type Limits struct {
 	AddressRooms int // sum of that over the peers at an address; default 1024
 
 	// Different room codes tried in a minute, by which codes could be guessed:
-	// defaults 12 and 300.
+	// defaults 12 and 120.
 	PeerCodes, AddressCodes int
 
 	// Joins in a minute, of whatever room: defaults 60 and 3000.
@@ -56,7 +56,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.PeerRooms, 8},
 		{&l.AddressRooms, 1024},
 		{&l.PeerCodes, 12},
-		{&l.AddressCodes, 300},
+		{&l.AddressCodes, 120},
 		{&l.PeerJoins, 60},
 		{&l.AddressJoins, 3000},
 		{&l.PeerMessages, 20},
