@@ -162,7 +162,6 @@ func (c *Client) runClient(l *link) {
 func (c *Client) noteLost(l *link, reason error) LobbyLost {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.roster.lost()
 	c.stats.Connected, c.stats.OwnConnection = false, false
 	c.stats.Lost++
 	c.stats.StreamsRefused += l.refused

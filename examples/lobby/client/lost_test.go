@@ -68,11 +68,14 @@ func TestWithoutALobbyNobodyLeaves(t *testing.T) {
 		if a.Stats().OwnConnection {
 			t.Error("a TCP connection on a network without TCP")
 		}
+		before := net.Host(1).Network().ConnsToPeer(net.Host(0).ID())
 		net.Cut(0)
 		start := time.Now()
 		if d := a.waits(10*time.Second, "lost the lobby doesn't answer").Sub(start); d > 7*time.Second {
 			t.Errorf("the client knew after %v", d)
 		}
+		// The host would hold it for alive for 30 s, and use no other.
+		waitFor(t, time.Second, "the dead connection to be closed", func() bool { return len(before) == 1 && before[0].IsClosed() })
 		time.Sleep(5 * time.Minute)
 		a.sees(0, b)
 		net.Restore(0)

@@ -118,7 +118,8 @@ func (r *roster) handle(m *lobbywire.Message) []Event {
 	return nil
 }
 
-// tick is called once a tick while the client is in the lobby.
+// tick is called once a tick while the client is in the lobby: without it nobody
+// leaves.
 func (r *roster) tick() (events []Event) {
 	for id, e := range r.members {
 		if e.missing == 0 {
@@ -129,15 +130,6 @@ func (r *roster) tick() (events []Event) {
 		}
 	}
 	return events
-}
-
-// lost stops the time of those who are missing: without the lobby nobody leaves.
-func (r *roster) lost() {
-	for _, e := range r.members {
-		if e.missing > 0 {
-			e.missing = graceTicks
-		}
-	}
 }
 
 func (r *roster) sorted() []Member {

@@ -83,7 +83,6 @@ func TestRosterAfterComingBack(t *testing.T) {
 			if got := kinds(r.list(welcome("1", false), []*lobbywire.Member{a.is(t, "a"), b.is(t, "b")})); got != "Joined, Joined" {
 				t.Fatal(got)
 			}
-			r.lost()
 			var list []*lobbywire.Member
 			for _, who := range c.list {
 				list = append(list, map[rune]someone{'a': a, 'b': b}[who].is(t, string(who)))
@@ -114,8 +113,7 @@ func TestAMissingMemberThatComesBackIsNotTold(t *testing.T) {
 	for range graceTicks - 1 {
 		r.tick()
 	}
-	r.lost() // and the lobby is lost once more: the time begins anew
-	r.list(welcome("3", false), nil)
+	r.list(welcome("3", false), nil) // the lobby was lost once more: the time begins anew
 	for range graceTicks - 1 {
 		if got := kinds(r.tick()); got != "" {
 			t.Fatal(got)

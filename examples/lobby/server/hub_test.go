@@ -25,6 +25,7 @@ type inbox struct {
 	resumed bool
 	room    map[peer.ID]string // who is there, and the name
 	beats   int
+	updates int
 	left    map[peer.ID]string
 }
 
@@ -63,6 +64,7 @@ func (b *inbox) send(frames ...[]byte) {
 				b.t.Errorf("%x: %x updated and not there", b.self, id)
 			}
 			b.room[id] = k.Updated.GetName()
+			b.updates++
 		case *lobbywire.Message_Left:
 			id := peer.ID(k.Left.GetPeer())
 			if _, here := b.room[id]; !here {
@@ -170,12 +172,12 @@ func TestComingBackTellsNobody(t *testing.T) {
 		h.heard("room", "a", a)
 		h.tick(t0, testBeat)
 	}
-	if len(a.left) != 0 || len(a.room) != 1 {
-		t.Errorf("left %v, there %v", a.left, a.room)
+	if len(a.left) != 0 || len(a.room) != 1 || a.updates != 0 {
+		t.Errorf("left %v, there %v, %d updates", a.left, a.room, a.updates)
 	}
 	other := from("b", "room", "another name")
 	other.addrs = []ma.Multiaddr{ma.StringCast("/ip4/1.2.3.4/tcp/1")}
-	if err := h.join(other, &inbox{t: t, self: "b"}, t0); err != nil || a.room["b"] != "another name" {
+	if err := h.join(other, &inbox{t: t, self: "b"}, t0); err != nil || a.room["b"] != "another name" || a.updates != 1 {
 		t.Errorf("%v; there is %v", err, a.room)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
-	ma "github.com/multiformats/go-multiaddr"
 	"github.com/multiformats/go-multistream"
 )
 
@@ -30,34 +29,29 @@ type relayHost struct {
 
 // NewStream implements host.Host.
 func (h *relayHost) NewStream(ctx context.Context, id peer.ID, ids ...protocol.ID) (network.Stream, error) {
-	var best network.Conn
+	var other network.Conn
 	own := false
 	for _, c := range h.Network().ConnsToPeer(id) {
 		switch {
 		case h.s.isOwn(c):
 			own = true
-		case best == nil || !isQUIC(best) && isQUIC(c):
-			best = c
+		case !c.IsClosed():
+			other = c
 		}
 	}
 	switch {
 	case !own:
 		return h.Host.NewStream(ctx, id, ids...)
-	case best == nil:
+	case other == nil:
 		return nil, errNoConnection
 	}
-	return openOn(ctx, best, ids)
+	return openOn(ctx, other, ids)
 }
 
 func (s *Server) isOwn(c network.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ownConns[ownKey{c.RemotePeer(), c.ID()}] > 0
-}
-
-func isQUIC(c network.Conn) bool {
-	_, err := c.RemoteMultiaddr().ValueForProtocol(ma.P_QUIC_V1)
-	return err == nil
 }
 
 // openOn opens a stream on that connection.
