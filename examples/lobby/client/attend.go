@@ -31,8 +31,9 @@ type attendance struct {
 }
 
 // attend stays in the lobby until it is lost, and returns why, or until the
-// client is closed.
-func (c *Client) attend(l *link) error {
+// client is closed; or until it is in the lobby on a better link, which it
+// returns.
+func (c *Client) attend(l *link) (better *link, reason error) {
 	a := &attendance{Client: c, link: l, unupdated: updateTicks, dirty: true}
 	// A write that hangs must not keep Close.
 	unblocked := make(chan struct{})
@@ -41,6 +42,8 @@ func (c *Client) attend(l *link) error {
 		close(unblocked)
 	})
 	defer stop()
+	search := c.startUpgrade(l)
+	defer search.stop()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
@@ -48,9 +51,20 @@ func (c *Client) attend(l *link) error {
 		select {
 		case m, ok := <-l.in:
 			if !ok {
-				return l.err
+				return nil, l.err
+			}
+			if m.GetBye().GetCode() == lobbywire.Code_REPLACED {
+				var ours bool
+				if better, ours = search.replaced(); better != nil {
+					return better, nil
+				}
+				if ours {
+					return nil, errHalfMoved
+				}
 			}
 			err = a.handle(m)
+		case better = <-search.found:
+			return better, nil
 		case <-c.changed:
 			a.dirty = true
 		case <-ticker.C:
@@ -60,10 +74,10 @@ func (c *Client) attend(l *link) error {
 				<-unblocked // or it would end the leave too
 			}
 			l.leave()
-			return errClosed
+			return nil, errClosed
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
 }

@@ -133,8 +133,13 @@ func (c *Client) Close() error {
 func (c *Client) runClient(l *link) {
 	defer c.host.ConnManager().Unprotect(c.lobby, c.protectTag())
 	for {
-		reason := c.attend(l)
+		better, reason := c.attend(l)
 		l.close()
+		if better != nil {
+			l = better
+			c.enter(l)
+			continue
+		}
 		if errors.Is(reason, errSilent) {
 			l.drop()
 		}

@@ -76,6 +76,8 @@ const (
 	closeTimeout  = 350 * time.Millisecond // to write a leave, and again for the lobby's answer
 	minBackoff    = 250 * time.Millisecond
 	maxBackoff    = 2 * time.Second
+	firstUpgrade  = 2 * time.Second // for a connection of its own, when presence is on the host's
+	maxUpgrade    = time.Minute
 	refusedAgain  = 5 * time.Second // back-off when the lobby refuses
 	maxMembers    = 1024            // in a room; more are refused and counted
 	maxDials      = 8               // at once

@@ -29,17 +29,25 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrLobby, err)
 	}
+	if err := c.settle(ctx, l); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// settle joins on a link and starts it, or closes it.
+func (c *Client) settle(ctx context.Context, l *link) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.stream.SetDeadline(time.Now()) })
-	err = c.join(l)
+	err := c.join(l)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
 		l.close()
-		return nil, err
+		return err
 	}
 	l.start()
-	return l, nil
+	return nil
 }
 
 // open opens a stream to the lobby: on a TCP connection of its own, or on the

@@ -20,8 +20,10 @@
 //
 // Presence runs over a TCP connection of its own where one can be had: the
 // kernel ends it when the process is killed, at once, and keeps it when the
-// process is suspended. Otherwise it is a stream on the host's connection, and
-// the lobby notices a killed process by the missing heartbeats.
+// process is suspended. Otherwise it is a stream on the host's connection, where
+// the lobby notices a killed process by the missing heartbeats, until one can be
+// had. The host counts two connections to the lobby's address then, and each
+// circuit through its relay as one more: libp2p's default limit is 8.
 //
 // Codes of rooms are made by [NewCode]. docs/lobby-protocol.md specifies how
 // client and lobby talk with each other.

@@ -166,23 +166,28 @@ func TestWhoLeftMeanwhileHasLeft(t *testing.T) {
 }
 
 func TestTheSameIdentityElsewhereEndsAClient(t *testing.T) {
-	lobby, h := newLobby(t, server.Config{})
-	host := newHost(t, p2ptest.QUIC)
-	first := join(t, host, client.Config{Lobby: info(h)})
-	watcher := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
-	watcher.sees(time.Second, first)
-	second := join(t, host, client.Config{Lobby: info(h)})
-	first.waits(2*time.Second, "lost the same identity joined")
-	select {
-	case <-first.done:
-	case <-time.After(2 * time.Second):
-		t.Fatal("events go on")
-	}
-	second.sees(time.Second, watcher)
-	watcher.sees(time.Second, second)
-	watcher.quiet("left")
-	if st := lobby.Stats(); st.Replaced != 1 || st.Members != 2 {
-		t.Errorf("%+v", st)
+	for name, listen := range map[string][]string{"on their own connections": {p2ptest.QUIC, p2ptest.TCP}, "on the host's": {p2ptest.QUIC}} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t, listen...)
+			lobby := openLobby(t, h, server.Config{})
+			host := newHost(t, p2ptest.QUIC)
+			first := join(t, host, client.Config{Lobby: info(h)})
+			watcher := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
+			watcher.sees(time.Second, first)
+			second := join(t, host, client.Config{Lobby: info(h)})
+			first.waits(2*time.Second, "lost the same identity joined")
+			select {
+			case <-first.done:
+			case <-time.After(2 * time.Second):
+				t.Fatal("events go on")
+			}
+			second.sees(time.Second, watcher)
+			watcher.sees(time.Second, second)
+			watcher.quiet("left")
+			if st := lobby.Stats(); st.Replaced != 1 || st.Members != 2 {
+				t.Errorf("%+v", st)
+			}
+		})
 	}
 }
 
@@ -302,4 +307,38 @@ func TestWaysToTheLobby(t *testing.T) {
 			t.Errorf("%v, want ErrLobby", err)
 		}
 	})
+}
+
+// A member that came by the host's connection, when TCP didn't work, moves to a
+// connection of its own when it does; nobody notices.
+func TestPresenceMovesToAConnectionOfItsOwn(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, p2ptest.QUIC)
+	lobby := openLobby(t, h, server.Config{})
+	moving := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
+	watcher := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
+	watcher.sees(time.Second, moving)
+	moving.sees(time.Second, watcher)
+	if moving.Stats().OwnConnection {
+		t.Fatal("a TCP connection without TCP")
+	}
+	if err := h.Network().Listen(ma.StringCast(p2ptest.TCP)); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, 20*time.Second, "connections of their own", func() bool { return lobby.Stats().OwnConnections == 2 })
+	waitFor(t, time.Second, "the clients to know", func() bool { return moving.Stats().OwnConnection && watcher.Stats().OwnConnection })
+	moving.sees(time.Second, watcher)
+	watcher.sees(time.Second, moving)
+	for _, m := range []*member{moving, watcher} {
+		if got := m.said(); len(got) != 1 || m.Stats().Lost != 0 {
+			t.Errorf("events %q, %+v", got, m.Stats())
+		}
+	}
+	if st := lobby.Stats(); st.Joins != 2 || st.Replaced != 2 || st.Left+st.Vanished != 0 {
+		t.Errorf("%+v", st)
+	}
+	if err := moving.Close(); err != nil {
+		t.Error(err)
+	}
+	watcher.waits(time.Second, "left "+short(moving.id)+" left")
 }
