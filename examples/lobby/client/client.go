@@ -168,8 +168,10 @@ func (c *Client) noteLost(l *link, reason error) LobbyLost {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stats.Connected, c.stats.OwnConnection = false, false
-	c.stats.Lost++
 	c.stats.StreamsRefused += l.refused
+	if c.ctx.Err() == nil {
+		c.stats.Lost++
+	}
 	lost := LobbyLost{Reason: "the connection to the lobby ended"}
 	var refused *refusal
 	switch {
