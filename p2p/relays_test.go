@@ -299,7 +299,7 @@ func TestSetRelaysChangesThem(t *testing.T) {
 				t.Error("live under a wrong address")
 			}
 			n.SetRelays([]peer.AddrInfo{infoOf(a)})
-			waitFor(t, relayConnect+600*time.Millisecond, "the correction", func() bool { return n.isLive(a.ID()) })
+			waitFor(t, relayConnect+time.Second, "the correction", func() bool { return n.isLive(a.ID()) })
 		}
 		_ = n.Close()
 		n.SetRelays([]peer.AddrInfo{infoOf(b)})
