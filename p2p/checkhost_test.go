@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
@@ -47,11 +48,16 @@ func TestCheckHostFindsWhatIsMissing(t *testing.T) {
 	}
 	onQUIC := libp2p.ChainOptions(libp2p.Transport(quic.NewTransport), libp2p.ListenAddrStrings(p2ptest.QUIC))
 	onTCP := libp2p.ChainOptions(libp2p.Transport(tcp.NewTCPTransport), libp2p.ListenAddrStrings(p2ptest.TCP))
+	noUDP := &swarm.BlackHoleSuccessCounter{N: 100, MinSuccesses: 5, Name: "UDP"}
+	for range 100 {
+		noUDP.RecordResult(false)
+	}
 	for _, c := range []struct {
 		severity Severity
 		words    string
 		lacking  libp2p.Option
 	}{
+		{Problem, "refuses to dial over QUIC", libp2p.UDPBlackHoleSuccessCounter(noUDP)},
 		{Problem, "no QUIC transport", onTCP},
 		{Warning, "no TCP transport", onQUIC},
 		{Warning, "doesn't listen on TCP", libp2p.ListenAddrStrings(p2ptest.QUIC)},
