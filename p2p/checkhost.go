@@ -77,6 +77,8 @@ var (
 	anyQUIC    = ma.StringCast("/ip4/240.0.0.1/udp/1/quic-v1")
 	anyTCP     = ma.StringCast("/ip4/240.0.0.1/tcp/1")
 	anyCircuit = ma.StringCast("/p2p-circuit")
+
+	publicQUIC = ma.StringCast("/ip4/11.0.0.1/udp/1/quic-v1") // only public ones are judged; nobody is dialed
 )
 
 func (c *checker) transports() {
@@ -89,6 +91,14 @@ func (c *checker) transports() {
 	if n.TransportForDialing(anyQUIC) == nil {
 		c.add(Problem, "the host has no QUIC transport: every lost packet stops all that follow, and hole punching fails more often",
 			useHostOptions+"or add libp2p.Transport(quic.NewTransport)")
+	}
+	// The detector lets every hundredth dial through.
+	if d, ok := n.(interface {
+		CanDial(peer.ID, ma.Multiaddr) bool
+	}); ok && n.TransportForDialing(anyQUIC) != nil &&
+		!d.CanDial(unknownPeer(0), publicQUIC) && !d.CanDial(unknownPeer(0), publicQUIC) {
+		c.add(Problem, "the host refuses to dial over QUIC now: libp2p's black hole detector thinks that UDP is blocked, or a connection gater forbids it",
+			useHostOptions+"or add libp2p.UDPBlackHoleSuccessCounter(nil); look at the gater")
 	}
 	if n.TransportForDialing(anyTCP) == nil {
 		c.add(Warning, "the host has no TCP transport: peers in networks that block UDP can't be reached",

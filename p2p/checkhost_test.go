@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p"
+	connectionmgr "github.com/libp2p/go-libp2p/core/connmgr"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
-	mocknet "github.com/libp2p/go-libp2p/p2p/net/mock"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
@@ -47,11 +48,16 @@ func TestCheckHostFindsWhatIsMissing(t *testing.T) {
 	}
 	onQUIC := libp2p.ChainOptions(libp2p.Transport(quic.NewTransport), libp2p.ListenAddrStrings(p2ptest.QUIC))
 	onTCP := libp2p.ChainOptions(libp2p.Transport(tcp.NewTCPTransport), libp2p.ListenAddrStrings(p2ptest.TCP))
+	noUDP := &swarm.BlackHoleSuccessCounter{N: 100, MinSuccesses: 5, Name: "UDP"}
+	for range 100 {
+		noUDP.RecordResult(false)
+	}
 	for _, c := range []struct {
 		severity Severity
 		words    string
 		lacking  libp2p.Option
 	}{
+		{Problem, "refuses to dial over QUIC", libp2p.UDPBlackHoleSuccessCounter(noUDP)},
 		{Problem, "no QUIC transport", onTCP},
 		{Warning, "no TCP transport", onQUIC},
 		{Warning, "doesn't listen on TCP", libp2p.ListenAddrStrings(p2ptest.QUIC)},
@@ -107,17 +113,35 @@ func TestCheckHostLeavesNothingTaken(t *testing.T) {
 	}
 }
 
-func TestCheckHostWithANetworkOfAnotherMake(t *testing.T) {
-	m := mocknet.New()
-	t.Cleanup(func() { _ = m.Close() })
-	h, err := m.GenPeer()
+// foreign is a host whose parts offer what the interfaces say and no more.
+type foreign struct{ host.Host }
+
+func (h foreign) Network() network.Network { return foreignNetwork{h.Host.Network()} }
+
+func (h foreign) ConnManager() connectionmgr.ConnManager {
+	return struct{ connectionmgr.ConnManager }{h.Host.ConnManager()}
+}
+
+type foreignNetwork struct{ network.Network }
+
+func (n foreignNetwork) ResourceManager() network.ResourceManager {
+	return struct{ network.ResourceManager }{n.Network.ResourceManager()}
+}
+
+func TestCheckHostReportsOnlyWhatItSees(t *testing.T) {
+	watermarks, err := connmgr.NewConnManager(1, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found(h, Problem, "transport") {
+	h := newHost(t, []libp2p.Option{
+		libp2p.Transport(tcp.NewTCPTransport), libp2p.DisableRelay(), libp2p.ConnectionManager(watermarks),
+		libp2p.ListenAddrStrings(p2ptest.TCP), limited(t, func(*rcmgr.PartialLimitConfig) {}),
+	}, nil)
+	if !found(h, Problem, "transport") || !found(h, Warning, "connection manager") {
 		t.Errorf("found %+v", CheckHost(h))
 	}
-	if !found(h, Note, "hole punching") {
-		t.Errorf("found %+v", CheckHost(h))
+	if f := (foreign{h}); found(f, Problem, "transport") || found(f, Warning, "connection manager") ||
+		!found(f, Problem, "allows 8 connections with one IP address") || !found(f, Warning, "doesn't listen on QUIC") {
+		t.Errorf("found %+v", CheckHost(f))
 	}
 }

@@ -22,7 +22,6 @@ type need struct {
 	conns      int   // of everybody
 	transient  int   // connections in their handshake
 	voice      int   // streams of ProtocolID each way
-	perPeer    int   // of them, of one peer
 	circuits   int   // that are relayed for others
 	memory     int64 // bytes of accounted buffers
 }
@@ -42,7 +41,6 @@ func meshNeed(peers, perAddress int) need {
 		conns:     4*peers + 32,
 		transient: 2*peers + 32, // all come at once
 		voice:     peers * streamsPerPeer,
-		perPeer:   streamsPerPeer,
 		// A stream on yamux, that is on TCP or a circuit, is accounted with
 		// 256 KiB: four of them on each of two connections and something to
 		// spare.
@@ -106,9 +104,6 @@ func (n need) limits(base rcmgr.ConcreteLimitConfig) rcmgr.ConcreteLimitConfig {
 	p.Protocol = each(p.Protocol, p.ProtocolDefault, func(l *rcmgr.ResourceLimits) {
 		raise(l, 0, n.voice)
 		atLeast(&l.Memory, rcmgr.LimitVal64(n.memory))
-	}, ProtocolID)
-	p.ProtocolPeer = each(p.ProtocolPeer, p.ProtocolPeerDefault, func(l *rcmgr.ResourceLimits) {
-		raise(l, 0, n.perPeer)
 	}, ProtocolID)
 	n.services(&p)
 	return p.Build(base)

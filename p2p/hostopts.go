@@ -73,7 +73,10 @@ func (c HostConfig) withDefaults() (HostConfig, error) {
 //     relays, and hole punching, which turns relayed connections into direct
 //     ones;
 //   - limits with room for that many peers, several of them at one address;
-//   - a connection manager that trims nothing that these peers need.
+//   - a connection manager that trims nothing that these peers need;
+//   - no black hole detection: when 96 of 100 dials over UDP failed, libp2p all
+//     but stops dialing over UDP. A relay that is down, dialed again and again,
+//     is no sign of that.
 //
 // Identify, and with it the discovery of the addresses under which others see
 // the host, is on in libp2p unless the application turns it off. The options
@@ -87,6 +90,7 @@ func HostOptions(c HostConfig) ([]libp2p.Option, error) {
 	options := []libp2p.Option{
 		transports(!c.RelayOnly),
 		relayTransport,
+		noBlackHoles,
 		resourceManager(n),
 		connectionManager(n),
 	}
@@ -137,6 +141,19 @@ func relayTransport(cfg *libp2p.Config) error {
 		return nil
 	}
 	return cfg.Apply(libp2p.EnableRelay())
+}
+
+// noBlackHoles turns off what would turn off QUIC, or IPv6, while a relay or a
+// peer is away for long. Where UDP really is blocked the cost is small: TCP is
+// dialed 250 ms later.
+func noBlackHoles(cfg *libp2p.Config) error {
+	if !cfg.CustomUDPBlackHoleSuccessCounter && cfg.UDPBlackHoleSuccessCounter == nil {
+		cfg.CustomUDPBlackHoleSuccessCounter = true
+	}
+	if !cfg.CustomIPv6BlackHoleSuccessCounter && cfg.IPv6BlackHoleSuccessCounter == nil {
+		cfg.CustomIPv6BlackHoleSuccessCounter = true
+	}
+	return nil
 }
 
 func natPortMap(cfg *libp2p.Config) error {

@@ -193,7 +193,7 @@ func TestLimitsHoldAMesh(t *testing.T) {
 		defer rm.Close()
 		var conns []network.ConnManagementScope
 		for i := range 2 * peers {
-			c, err := rm.OpenConnection(network.DirInbound, i%2 == 0, ma.StringCast(fmt.Sprintf("/ip4/1.2.3.4/udp/%d/quic-v1", 1000+i)))
+			c, err := rm.OpenConnection(network.DirInbound, i%4 > 0, ma.StringCast(fmt.Sprintf("/ip4/1.2.3.4/udp/%d/quic-v1", 1000+i)))
 			if err != nil {
 				t.Fatalf("connection %d of %d peers: %v", i, peers, err)
 			}
@@ -299,6 +299,7 @@ func TestARelayHostHoldsItsCircuits(t *testing.T) {
 	for range circuitsPerPeer - 8 {
 		stream("member 0", network.DirInbound, proto.ProtoIDv2Hop)
 	}
+	stream("member 0", network.DirInbound, proto.ProtoIDv2Hop) // renews its reservation
 	if low := h.ConnManager().(*connmgr.BasicConnMgr).GetInfo().LowWater; low < 200 {
 		t.Errorf("members are trimmed from %d connections on", low)
 	}

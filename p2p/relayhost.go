@@ -78,6 +78,7 @@ func RelayHostOptions(c RelayHostConfig) ([]libp2p.Option, error) {
 	n := relayNeed(c.Members, c.PeersPerAddress)
 	return []libp2p.Option{
 		transports(true),
+		noBlackHoles,
 		resourceManager(n),
 		connectionManager(n),
 	}, nil

@@ -32,7 +32,12 @@ func relayNet(t *testing.T, hosts int, cfg Config, f func(t *testing.T, net *p2p
 	synctest.Test(t, func(t *testing.T) {
 		net := p2ptest.NewNetwork(t, p2ptest.Config{
 			Hosts: hosts, Delay: 30 * time.Millisecond,
-			HostOptions: func(int) []libp2p.Option { return noLimits() },
+			HostOptions: func(i int) []libp2p.Option {
+				if i < hosts-1 {
+					return noLimits()
+				}
+				return hostOptions(t, HostConfig{NoHolePunching: true})
+			},
 		})
 		n, err := New(net.Host(hosts-1), cfg)
 		if err != nil {
@@ -219,6 +224,25 @@ func (a countingACL) AllowReserve(peer.ID, ma.Multiaddr) bool { a.asked.Add(1); 
 
 func (a countingACL) AllowConnect(peer.ID, ma.Multiaddr, peer.ID) bool { return true }
 
+// libp2p would stop dialing over UDP after a hundred failures, and not only
+// this relay.
+func TestARelayThatWasAwayForAnHour(t *testing.T) {
+	relayNet(t, 2, Config{}, func(t *testing.T, net *p2ptest.Network, n *Node) {
+		r := net.Host(0)
+		newRelay(t, r)
+		n.SetRelays([]peer.AddrInfo{infoOf(r)})
+		waitFor(t, time.Second, "the reservation", func() bool { return n.isLive(r.ID()) })
+		net.Cut(0)
+		time.Sleep(time.Hour)
+		net.Restore(0)
+		took := waitFor(t, relayRestMost*6/5+relayConnect, "the relay to be taken again", func() bool { return n.isLive(r.ID()) })
+		t.Logf("live again after %v", took)
+		if found(n.host, Problem, "QUIC") {
+			t.Errorf("found %+v", CheckHost(n.host))
+		}
+	})
+}
+
 func TestARelayThatClosesItsConnectionIsAskedAtOnce(t *testing.T) {
 	relayNet(t, 3, Config{}, func(t *testing.T, net *p2ptest.Network, n *Node) {
 		newRelay(t, net.Host(0))
@@ -290,15 +314,17 @@ func TestSetRelaysChangesThem(t *testing.T) {
 		// An address that was wrong and is corrected needn't wait.
 		wrong := infoOf(a)
 		wrong.Addrs = []ma.Multiaddr{ma.StringCast("/ip4/1.0.9.9/udp/8000/quic-v1")}
-		n.SetRelays([]peer.AddrInfo{wrong})
-		_ = n.host.Network().ClosePeer(a.ID())
-		n.host.Peerstore().ClearAddrs(a.ID())
-		time.Sleep(5 * time.Minute)
-		if n.isLive(a.ID()) {
-			t.Error("live under a wrong address")
+		for i := range 4 {
+			n.SetRelays([]peer.AddrInfo{wrong})
+			_ = n.host.Network().ClosePeer(a.ID())
+			n.host.Peerstore().ClearAddrs(a.ID())
+			time.Sleep(5*time.Minute + time.Duration(i)*1700*time.Millisecond)
+			if n.isLive(a.ID()) {
+				t.Error("live under a wrong address")
+			}
+			n.SetRelays([]peer.AddrInfo{infoOf(a)})
+			waitFor(t, relayConnect+time.Second, "the correction", func() bool { return n.isLive(a.ID()) })
 		}
-		n.SetRelays([]peer.AddrInfo{infoOf(a)})
-		waitFor(t, 4*time.Second, "the correction", func() bool { return n.isLive(a.ID()) })
 		_ = n.Close()
 		n.SetRelays([]peer.AddrInfo{infoOf(b)})
 		if len(n.Relays()) != 0 || m.IsProtected(a.ID(), "") || m.IsProtected(b.ID(), "") {

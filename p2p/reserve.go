@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	circuitpb "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/pb"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
@@ -225,6 +226,8 @@ func relayFailure(err error) string {
 	switch {
 	case errors.Is(err, errRelaySilent), errors.Is(err, errRelayCircuit), errors.Is(err, errNoCircuits):
 		return err.Error()
+	case errors.Is(err, swarm.ErrDialRefusedBlackHole):
+		return "not connected: our own host has stopped dialing over UDP or IPv6, since most of its dials failed"
 	case !errors.As(err, &refused):
 		return "not connected: " + dialFailure(err)
 	case refused.Status == circuitpb.Status_CONNECTION_FAILED:
