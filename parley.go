@@ -98,6 +98,10 @@ func New(h host.Host, cfg Config) (*Voice, error) {
 	return &Voice{Session: s, node: node, transport: transport}, nil
 }
 
+// Node is Parley's presence on the host, which all its sessions share: its
+// relays, its addresses, and what it counts.
+func (v *Voice) Node() *p2p.Node { return v.node }
+
 // Close stops the session for good and gives back the session's name and, with
 // the host's last session, the stream handler. Idempotent.
 func (v *Voice) Close() error {

@@ -39,6 +39,11 @@ func (p *pair) dependLocked(pt *path) {
 	}
 }
 
+// Addrs are the addresses at which peers reach this host, as they are told them:
+// on local networks, public ones, and those through live relays; with
+// OnlyRelayed only the last.
+func (n *Node) Addrs() []ma.Multiaddr { return n.ownAddrs() }
+
 // toldAddrs are our addresses as peers were last told them.
 func (n *Node) toldAddrs() []ma.Multiaddr {
 	b := n.told.Load()

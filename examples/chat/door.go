@@ -28,6 +28,7 @@ type door struct {
 	stats    *statsWriter
 	out      io.Writer
 
+	members map[identity.PeerID]bool // who is in the lobby's room
 	guests  map[identity.PeerID]*guest
 	knocks  []identity.PeerID // who waits for an answer
 	names   map[identity.PeerID]string
@@ -42,7 +43,8 @@ type guest struct {
 func newDoor(opt *options, voice *parley.Voice, recorder *recorder, stats *statsWriter, out io.Writer) *door {
 	return &door{
 		opt: opt, voice: voice, recorder: recorder, stats: stats, out: out,
-		guests: map[identity.PeerID]*guest{}, names: map[identity.PeerID]string{}, numbers: map[identity.PeerID]string{},
+		members: map[identity.PeerID]bool{},
+		guests:  map[identity.PeerID]*guest{}, names: map[identity.PeerID]string{}, numbers: map[identity.PeerID]string{},
 	}
 }
 
@@ -113,7 +115,7 @@ func (d *door) look(now time.Time) {
 }
 
 func (d *door) listed(id identity.PeerID) bool {
-	return slices.ContainsFunc(d.opt.peers, func(p identity.Peer) bool { return p.ID == id })
+	return d.members[id] || slices.ContainsFunc(d.opt.peers, func(p identity.Peer) bool { return p.ID == id })
 }
 
 // knock answers somebody who isn't on the list.

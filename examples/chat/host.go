@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peerstore"
 
 	"github.com/parley-voice/parley/identity"
+	"github.com/parley-voice/parley/p2p"
 )
 
 // newHost is what an application that uses libp2p has already.
@@ -18,7 +19,17 @@ func newHost(opt *options) (host.Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := libp2p.New(libp2p.Identity(key), libp2p.ListenAddrStrings(opt.listen...), libp2p.UserAgent("parley-chat"))
+	own := []libp2p.Option{libp2p.Identity(key), libp2p.UserAgent("parley-chat")}
+	if len(opt.listen) > 0 {
+		own = append(own, libp2p.ListenAddrStrings(opt.listen...))
+	}
+	// What voice needs of it: QUIC and TCP, hole punching, relays, and limits
+	// that don't stand in the way.
+	voice, err := p2p.HostOptions(p2p.HostConfig{RelayOnly: opt.relaying == p2p.OnlyRelayed})
+	if err != nil {
+		return nil, err
+	}
+	h, err := libp2p.New(append(own, voice...)...)
 	if err != nil {
 		return nil, fmt.Errorf("start libp2p: %w", err)
 	}

@@ -4,9 +4,10 @@
 // It shows, in the order of the files: reading options (options.go), an
 // application's own libp2p host and what it knows of its peers (host.go), where
 // the sound comes from and goes to (sound.go), the four calls that make a
-// conversation (main.go), who is let in and when it is taken to have left
-// (door.go), what to tell people while they talk (terminal.go), and the
-// statistics that can be had (stats.go).
+// conversation (main.go), the lobby that says who takes part (lobby.go), who is
+// let in and when it is taken to have left (door.go), what to tell people while
+// they talk (terminal.go), the statistics that can be had (stats.go), and what to
+// tell people whom the network gets in the way (doctor.go).
 package main
 
 import (
@@ -24,6 +25,7 @@ import (
 
 	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/identity"
+	"github.com/parley-voice/parley/p2p"
 )
 
 func main() {
@@ -46,6 +48,9 @@ func main() {
 func run(args []string) error {
 	if len(args) > 0 && args[0] == "id" {
 		return printID(args[1:])
+	}
+	if len(args) > 0 && args[0] == "doctor" {
+		return examine(args[1:])
 	}
 	opt, err := parseOptions(args)
 	if err != nil {
@@ -83,6 +88,7 @@ func talk(ctx context.Context, opt *options) (err error) {
 		OpenSink:   sound.sink,
 		LowDelay:   opt.preset == "low-delay",
 		Mode:       opt.mode,
+		Network:    p2p.Config{Relaying: opt.relaying, Relays: opt.knownRelays()},
 	})
 	if err != nil {
 		return err
@@ -106,13 +112,19 @@ func converse(ctx context.Context, opt *options, h host.Host, voice *parley.Voic
 	} else if err != nil {
 		return err
 	}
+	lobby, err := joinLobby(ctx, opt, h, voice)
+	if ctx.Err() != nil {
+		return stats.final()
+	} else if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lobby.close()) }()
 	if err = printAddresses(h); err != nil {
 		return err
 	}
 
-	// Second call: so are they. A lobby would say so; here the command line
-	// does, with voice.PeerJoined in door.admit. Whoever else knocks may be let
-	// in later.
+	// Second call: so are they. The lobby says so, or the command line, with
+	// voice.PeerJoined in door.admit. Whoever else knocks may be let in later.
 	recorder := newRecorder(opt.record, voice)
 	defer func() { err = errors.Join(err, recorder.close()) }()
 	door := newDoor(opt, voice, recorder, stats, os.Stdout)
@@ -127,7 +139,7 @@ func converse(ctx context.Context, opt *options, h host.Host, voice *parley.Voic
 	}
 
 	// Third call, when somebody has left: voice.PeerLeft, in door.dismiss.
-	runTerminal(ctx, opt, voice, door, stats)
+	runTerminal(ctx, opt, voice, lobby, door, stats)
 
 	// Fourth call: we are out. voice.Start would work again.
 	return errors.Join(stats.final(), voice.Stop())

@@ -11,16 +11,24 @@ import (
 	"strings"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/parley-voice/parley/examples/lobby/client"
 	"github.com/parley-voice/parley/identity"
+	"github.com/parley-voice/parley/p2p"
 	"github.com/parley-voice/parley/session"
 )
 
 const usage = `chat talks to peers over libp2p.
 
-  chat --peer ADDRESS|INVITE|PEER-ID ...   talk
+  chat --lobby MULTIADDR --room CODE       talk to those who use the same code
+  chat --peer ADDRESS|INVITE|PEER-ID ...   talk to these
+  chat doctor [--lobby MULTIADDR] ...      say what this network lets through
   chat id [--key FILE]                     print the own peer ID
 
-Start one chat; it prints its addresses and an invite. Give either to another:
+With a lobby, "--room new" makes a code to give to the others. Without, start one
+chat; it prints its addresses and an invite. Give either to another:
 
   chat --peer 'parley:...'
 
@@ -33,6 +41,10 @@ type options struct {
 	key      string
 	listen   []string
 	peers    []identity.Peer
+	lobby    *peer.AddrInfo // nil if there is none
+	room     string
+	relays   []peer.AddrInfo
+	relaying p2p.Relaying
 	in, out  string
 	loop     bool
 	mic      string
@@ -50,11 +62,16 @@ func parseOptions(args []string) (*options, error) {
 	o := &options{}
 	fs := flag.NewFlagSet("chat", flag.ContinueOnError)
 	var peers []string
-	var mode string
+	var lobby, relays []string
+	var mode, policy string
 	fs.StringVar(&o.name, "name", "", "what others may call you")
 	fs.StringVar(&o.key, "key", defaultKey(), "`file` with the private key, made if there is none")
 	fs.Func("listen", "`multiaddr` to listen on, may be repeated (default QUIC and TCP on all interfaces)", collect(&o.listen))
 	fs.Func("peer", "address, invite or bare `peer` ID of somebody to talk to, may be repeated", collect(&peers))
+	fs.Func("lobby", "`multiaddr` of a lobby, /p2p/ID included, where others with the same --room are met; may be repeated for one lobby", collect(&lobby))
+	fs.StringVar(&o.room, "room", "", "`code` of the room in the lobby; \"new\" makes one and prints it")
+	fs.Func("relay", "`multiaddr` of a relay, /p2p/ID included, through which peers are reached that can't be reached directly, may be repeated (a lobby is one)", collect(&relays))
+	fs.StringVar(&policy, "relay-policy", "allow", "allow relays, use only them (no peer learns our address), or never")
 	fs.StringVar(&o.in, "in", "", "what you say: mic, silence or a WAV `file` (default mic; silence with --headless)")
 	fs.BoolVar(&o.loop, "loop", false, "play the file of --in again and again")
 	fs.StringVar(&o.out, "out", "", "where you hear: speaker, null or a WAV `file` to write (default speaker; null with --headless)")
@@ -69,6 +86,9 @@ func parseOptions(args []string) (*options, error) {
 	fs.StringVar(&o.accept, "accept", "", "who may knock without being listed: ask, any or listed (default ask; listed with --headless)")
 	if err := parse(fs, usage, args); err != nil {
 		return nil, err
+	}
+	if err := o.completeWays(lobby, relays, policy); err != nil {
+		return nil, fmt.Errorf("%w; see chat --help", err)
 	}
 	if err := o.complete(peers, mode); err != nil {
 		return nil, fmt.Errorf("%w; see chat --help", err)
@@ -119,13 +139,63 @@ func (o *options) complete(peers []string, mode string) (err error) {
 	if o.duration < 0 {
 		return fmt.Errorf("--duration %v is negative", o.duration)
 	}
-	if len(o.listen) == 0 {
+	if len(o.listen) == 0 && o.relaying != p2p.OnlyRelayed {
 		o.listen = []string{
 			"/ip4/0.0.0.0/udp/0/quic-v1", "/ip6/::/udp/0/quic-v1",
 			"/ip4/0.0.0.0/tcp/0", "/ip6/::/tcp/0",
 		}
 	}
 	return nil
+}
+
+// completeWays checks what says how peers are met and reached.
+func (o *options) completeWays(lobby, relays []string, policy string) (err error) {
+	policies := map[string]p2p.Relaying{"allow": p2p.AllowRelayed, "only": p2p.OnlyRelayed, "never": p2p.NeverRelayed}
+	var ok bool
+	if o.relaying, ok = policies[policy]; !ok {
+		return fmt.Errorf("--relay-policy %s: it is allow, only or never", policy)
+	}
+	if o.relays, err = parseInfos(relays); err != nil {
+		return fmt.Errorf("--relay: %w", err)
+	}
+	lobbies, err := parseInfos(lobby)
+	switch {
+	case err != nil:
+		return fmt.Errorf("--lobby: %w", err)
+	case len(lobbies) > 1:
+		return errors.New("--lobby: these addresses are of different lobbies")
+	case len(lobbies) == 0 && o.room != "":
+		return errors.New("--room is a room in a lobby: say with --lobby where that is")
+	case len(lobbies) == 0:
+		return nil
+	case o.room == "":
+		return errors.New(`--lobby needs --room: the code that the others use too, or "new"`)
+	case o.room == "new":
+		o.room = client.NewCode()
+	}
+	o.lobby = &lobbies[0]
+	if o.room, err = client.NormalizeCode(o.room); err != nil {
+		return fmt.Errorf("--room: %w", err)
+	}
+	return nil
+}
+
+// parseInfos reads addresses that end with a peer ID, and puts together those of
+// one peer.
+func parseInfos(texts []string) ([]peer.AddrInfo, error) {
+	var all []ma.Multiaddr
+	for _, text := range texts {
+		a, err := ma.NewMultiaddr(text)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no multiaddr: %w", text, err)
+		}
+		all = append(all, a)
+	}
+	infos, err := peer.AddrInfosFromP2pAddrs(all...)
+	if err != nil {
+		return nil, fmt.Errorf("an address needs /p2p/ and the peer ID at its end: %w", err)
+	}
+	return infos, nil
 }
 
 func either(value string, condition bool, yes, no string) string {

@@ -27,7 +27,7 @@ WHO is a name or the end of a peer ID.
 
 // runTerminal tells what happens, does what is typed, and writes statistics,
 // until the time is over.
-func runTerminal(ctx context.Context, opt *options, voice *parley.Voice, door *door, stats *statsWriter) {
+func runTerminal(ctx context.Context, opt *options, voice *parley.Voice, lobby *lobby, door *door, stats *statsWriter) {
 	var lines <-chan string
 	if !opt.headless {
 		fmt.Println("You are in. Type help for what you can do.")
@@ -48,6 +48,12 @@ func runTerminal(ctx context.Context, opt *options, voice *parley.Voice, door *d
 				return
 			}
 			door.tell(e)
+		case e, ok := <-lobby.events():
+			if !ok {
+				lobby.ended()
+				continue
+			}
+			door.follow(e)
 		case line, ok := <-lines:
 			if !ok {
 				lines = nil // no terminal any more: go on talking
