@@ -22,17 +22,18 @@ import (
 const stopPatience = 5 * time.Second
 
 // Build compiles the chat program into dir and returns its path.
-func Build(ctx context.Context, dir string) (string, error) { return BuildExample(ctx, dir, "chat") }
+func Build(ctx context.Context, dir string) (string, error) {
+	return BuildProgram(ctx, dir, "examples/chat")
+}
 
-// BuildExample compiles the program of that name in examples into dir and
-// returns its path.
-func BuildExample(ctx context.Context, dir, name string) (string, error) {
-	path := filepath.Join(dir, name)
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/parley-voice/parley/examples/"+name).CombinedOutput()
+// BuildProgram compiles the program in a directory of this module, as
+// "examples/chat", into dir and returns its path.
+func BuildProgram(ctx context.Context, dir, program string) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator), "github.com/parley-voice/parley/"+program).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("chatlab: build %s: %w\n%s", name, err, out)
+		return "", fmt.Errorf("chatlab: build %s: %w\n%s", program, err, out)
 	}
-	return path, nil
+	return filepath.Join(dir, filepath.Base(program)), nil
 }
 
 // ID returns the peer ID of the key in a file, which is made if there is none.

@@ -61,7 +61,8 @@ func TestUnheardIsWhatGrewInTheTime(t *testing.T) {
 	lines := []Line{
 		line(10, 100, 0), line(11, 100, 20), line(12, 160, 20), line(13, 160, 20),
 		line(14, 40, 0), // ben came back
-		line(15, 60, 0), {T: 16, Final: true, Peers: map[string]Peer{"ben": {Concealed: 1000}}},
+		line(15, 60, 0),
+		{T: 16, Final: true, Peers: map[string]Peer{"ben": {Concealed: 1000}}},
 	}
 	for _, c := range []struct {
 		from, to float64

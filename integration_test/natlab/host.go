@@ -5,7 +5,9 @@ package natlab
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/parley-voice/parley/integration_test/linkem"
@@ -64,6 +66,25 @@ func (h *Host) Command(name string, args ...string) *exec.Cmd { return h.ns.Comm
 // Do runs f on a thread of this process that is on the host: sockets that f
 // itself opens live there. See linkem's Namespace.
 func (h *Host) Do(f func() error) error { return h.ns.Do(f) }
+
+// Received is the number of bytes that the host has received so far.
+func (h *Host) Received(t testing.TB) uint64 {
+	t.Helper()
+	var table []byte
+	err := h.ns.Do(func() (err error) {
+		table, err = os.ReadFile("/proc/thread-self/net/dev")
+		return err
+	})
+	if err != nil {
+		t.Fatalf("natlab: counters of %s: %v", h.Name, err)
+	}
+	_, counters, _ := strings.Cut(string(table), "eth0:")
+	var n uint64
+	if _, err := fmt.Sscan(counters, &n); err != nil {
+		t.Fatalf("natlab: counters of %s: %v", h.Name, err)
+	}
+	return n
+}
 
 // Unplug pulls the host's cable: it keeps its addresses, and neither sends nor
 // receives.

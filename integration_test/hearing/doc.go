@@ -1,4 +1,4 @@
-// Package tape compares what somebody said with what somebody else recorded of
+// Package hearing compares what somebody said with what somebody else recorded of
 // it, moment by moment: when the first word came, which 20 ms of speech were
 // never heard, and how long the gaps were.
 //
@@ -10,4 +10,4 @@
 // One talker is compared with one recording. Others that are audible at the
 // same time hide it. A gap may seem up to 40 ms shorter than it was, and 60 ms
 // if what is left of the speech follows without silence.
-package tape
+package hearing

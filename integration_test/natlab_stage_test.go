@@ -1,0 +1,230 @@
+//go:build linux
+
+package integration_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/parley-voice/parley/audio/audiotest"
+	"github.com/parley-voice/parley/integration_test/chatlab"
+	"github.com/parley-voice/parley/integration_test/hearing"
+	"github.com/parley-voice/parley/integration_test/natlab"
+)
+
+// mostDelay is how late speech may come and still be recognised: far more than
+// any buffer should hold.
+const mostDelay = time.Second
+
+// stage is a lab with programs in it.
+type stage struct {
+	t       *testing.T
+	lab     *natlab.Lab
+	lobby   *server // nil: members know each other by --peer
+	relays  []*server
+	members []*member
+}
+
+// newStage makes a lab with a lobby that doesn't relay, and relays of their
+// own.
+func newStage(t *testing.T, relays int, relayArgs ...string) *stage {
+	t.Helper()
+	s := &stage{t: t, lab: natlab.Start(t, natlab.Config{})}
+	s.lobby = s.serve("lobby", false)
+	for n := range relays {
+		s.relays = append(s.relays, s.serve(fmt.Sprintf("relay%d", n+1), true, relayArgs...))
+	}
+	return s
+}
+
+// pair are anna and ben, each in a household of its own, who both talk and are
+// both in the room.
+func (s *stage) pair(a, b natlab.Home, more ...string) *pair {
+	s.t.Helper()
+	p := &pair{s: s, homes: [2]*natlab.Household{s.lab.Household(s.t, a), s.lab.Household(s.t, b)}}
+	p.who = [2]*member{s.speaker(p.homes[0], a.Family, "anna"), s.speaker(p.homes[1], b.Family, "ben")}
+	for _, m := range p.who {
+		s.join(m, more...)
+	}
+	return p
+}
+
+// housemates are anna and ben in one household.
+func (s *stage) housemates(home natlab.Home) *pair {
+	s.t.Helper()
+	h := s.lab.Household(s.t, home)
+	p := &pair{s: s, homes: [2]*natlab.Household{h, h}}
+	p.who = [2]*member{s.speaker(h, home.Family, "anna"), s.speaker(h, home.Family, "ben")}
+	for _, m := range p.who {
+		s.join(m)
+	}
+	return p
+}
+
+// end ends all members, then the servers, and fails if one went wrong. Who has
+// been killed meanwhile is left out.
+func (s *stage) end() {
+	s.t.Helper()
+	var all []*chatter
+	for _, m := range s.members {
+		if !m.killed {
+			all = append(all, m.chatter)
+		}
+	}
+	end(s.t, all...)
+	for _, v := range append([]*server{s.lobby}, s.relays...) {
+		if v == nil || v.killed {
+			continue
+		}
+		if err := v.Stop(); err != nil {
+			s.t.Errorf("%s: %v", v.host.Name, err)
+		}
+	}
+}
+
+// talk lets everybody talk for a time, and fails if a program ends meanwhile.
+func (s *stage) talk(d time.Duration) {
+	s.t.Helper()
+	over := time.NewTimer(d)
+	defer over.Stop()
+	early := make(chan *chatter, len(s.members))
+	stop := make(chan struct{})
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer close(stop)
+	for _, m := range s.members {
+		watching.Go(func() {
+			select {
+			case <-m.Exited():
+				early <- m.chatter
+			case <-stop:
+			}
+		})
+	}
+	select {
+	case <-over.C:
+	case c := <-early:
+		s.t.Fatalf("%s ended early: %v", c.name, c.Wait())
+	}
+}
+
+// pair is two who talk to each other.
+type pair struct {
+	s     *stage
+	who   [2]*member
+	homes [2]*natlab.Household
+}
+
+// onPath waits until both have a path of one of some kinds, and returns when
+// the later had.
+func (p *pair) onPath(patience time.Duration, kinds ...string) time.Time {
+	p.s.t.Helper()
+	a := p.who[0].onPath(p.s.t, p.who[1], patience, kinds...)
+	b := p.who[1].onPath(p.s.t, p.who[0], patience, kinds...)
+	return later(a, b)
+}
+
+// together is when both were in the room.
+func (p *pair) together() time.Time { return later(p.who[0].ready(), p.who[1].ready()) }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// heard is what became of one talker's voice at one listener.
+type heard struct {
+	talker, listener *member
+
+	report hearing.Report
+	lines  []chatlab.Line // of the listener
+	paths  []pathEvent
+}
+
+// end ends the conversation and returns both directions.
+func (p *pair) end() [2]*heard {
+	p.s.t.Helper()
+	p.s.end()
+	return [2]*heard{p.s.heard(p.who[0], p.who[1]), p.s.heard(p.who[1], p.who[0])}
+}
+
+// hearing compares what a talker said with what a listener recorded, after both
+// have ended.
+func (s *stage) heard(talker, listener *member) *heard {
+	s.t.Helper()
+	said, rec := talker.final(s.t), listener.final(s.t)
+	from, to := chatlab.At(said.InT0), chatlab.At(said.T)
+	voice := talker.spoken(s.t, to.Sub(from))
+	return &heard{
+		talker: talker, listener: listener,
+		report: hearing.Compare(
+			hearing.Track{PCM: voice[:audiotest.Samples(to.Sub(from))], Start: from},
+			hearing.Track{PCM: listener.recording(s.t), Start: chatlab.At(rec.OutT0)}, mostDelay),
+		lines: listener.lines(s.t),
+		paths: listener.paths(talker),
+	}
+}
+
+// span is a part of a call.
+type span struct{ from, to time.Time }
+
+// during is what was said in a part of the call.
+func (h *heard) during(s span) hearing.Report { return h.report.Between(s.from, s.to) }
+
+// lost is how many moments of a span were not heard: by the recording, or by
+// what the listener counted, whichever is more.
+func (h *heard) lost(s span) int {
+	counted := chatlab.Unheard(h.lines, h.talker.id, s.from, s.to)
+	return max(h.during(s).Lost(), int(counted.Round(hearing.Frame)/hearing.Frame))
+}
+
+// first is how long after a time the listener first heard the talker, and
+// whether it did.
+func (h *heard) first(after time.Time) (time.Duration, bool) {
+	at, ok := h.report.First(after)
+	return at.Sub(after), ok
+}
+
+// back is how long after a time the talker was heard again: until the end of
+// the last gap that matters and began in the next seconds. 0 if there is none.
+// It is false if nothing was heard afterwards.
+func (h *heard) back(after time.Time) (time.Duration, bool) {
+	const matters, within = 3 * hearing.Frame, 10 * time.Second
+	var back time.Duration
+	for _, g := range h.report.Gaps() {
+		if g.Length() >= matters && g.To.After(after) && g.From.Before(after.Add(within)) {
+			back = g.To.Sub(after)
+		}
+	}
+	rest := h.report.Between(after.Add(back), after.Add(time.Hour))
+	return back, len(rest) > 0 && rest.Lost() < len(rest)
+}
+
+// path is the paths that the listener had, in their order.
+func (h *heard) path() string {
+	var names []string
+	for _, e := range h.paths {
+		if name := e.String(); len(names) == 0 || names[len(names)-1] != name {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 { // as the statistics have it
+		p := lastTogether(h.lines, h.talker.id)
+		return fmt.Sprintf("%s (%s)", p.Path, p.Transport)
+	}
+	return strings.Join(names, " → ")
+}
+
+// last is the path that the listener had at last.
+func (h *heard) last() pathEvent {
+	if len(h.paths) > 0 {
+		return h.paths[len(h.paths)-1]
+	}
+	p := lastTogether(h.lines, h.talker.id)
+	return pathEvent{kind: p.Path, transport: p.Transport}
+}
