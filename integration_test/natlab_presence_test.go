@@ -129,8 +129,8 @@ func lobbyRestarted(t *testing.T, v *verdict) {
 	both := p.end()
 	v.conversation(p, both, 2*time.Second)
 	for _, h := range both {
-		if n := h.lost(span{broke, broke.Add(10 * time.Second)}); n > 0 {
-			v.fault("%d frames of %s lost", n, h.talker.name)
+		if lost := h.lost(span{broke, broke.Add(10 * time.Second)}); lost.most() > 0 {
+			v.fault("%v frames of %s lost", lost, h.talker.name)
 		}
 	}
 }
@@ -165,7 +165,7 @@ func crowd(t *testing.T, v *verdict) {
 			relayed++
 		}
 		r := h.during(span{began, ended.Add(-time.Second)})
-		v.lost += r.Lost()
+		v.lost.recorded += r.Lost()
 		v.gap = max(v.gap, r.Longest().Length())
 		if len(r) == 0 || r.Lost() > len(r)/20 {
 			v.fault("%s heard %d of %d frames", m.name, len(r)-r.Lost(), len(r))

@@ -176,12 +176,23 @@ type span struct{ from, to time.Time }
 // during is what was said in a part of the call.
 func (h *heard) during(s span) hearing.Report { return h.report.Between(s.from, s.to) }
 
-// lost is how many moments of a span were not heard: by the recording, or by
-// what the listener counted, whichever is more.
-func (h *heard) lost(s span) int {
+// losses are spoken frames of 20 ms that weren't heard: that the recording
+// hasn't, and that the listener counted as concealed or discarded, in the whole
+// seconds of its statistics.
+type losses struct{ recorded, counted int }
+
+func (l losses) most() int { return max(l.recorded, l.counted) }
+
+func (l losses) String() string { return fmt.Sprintf("%d (%d)", l.recorded, l.counted) }
+
+// lost is what wasn't heard of a span.
+func (h *heard) lost(s span) losses {
 	counted := chatlab.Unheard(h.lines, h.talker.id, s.from, s.to)
-	return max(h.during(s).Lost(), int(counted.Round(hearing.Frame)/hearing.Frame))
+	return losses{h.during(s).Lost(), int(counted.Round(hearing.Frame) / hearing.Frame)}
 }
+
+// began is when the listener first heard the talker, and whether it did.
+func (h *heard) began() (time.Time, bool) { return h.report.First(time.Time{}) }
 
 // first is how long after a time the listener first heard the talker, and
 // whether it did.

@@ -261,6 +261,19 @@ func TestCables(t *testing.T) {
 	}
 }
 
+func TestReceivedCountsBytes(t *testing.T) {
+	lab := Start(t, Config{})
+	server := lab.Server(t, "server")
+	to := mirror(t, server)
+	anna := udp(t, lab.Household(t, Home{}).Host(t, "anna"), 0)
+	before := server.Received(t)
+	anna.to(t, to, strings.Repeat("x", 1000))
+	anna.from(patience) // the answer
+	if got := server.Received(t) - before; got < 1000+28 || got > 2000 {
+		t.Errorf("%d bytes received, want a packet of 1000", got)
+	}
+}
+
 func TestFamilies(t *testing.T) {
 	lab := Start(t, Config{})
 	server := lab.Server(t, "server")
