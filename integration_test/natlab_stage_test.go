@@ -201,19 +201,27 @@ func (h *heard) first(after time.Time) (time.Duration, bool) {
 	return at.Sub(after), ok
 }
 
-// back is how long after a time the talker was heard again: until the end of
-// the last gap that matters and began in the next seconds. 0 if there is none.
-// It is false if nothing was heard afterwards.
-func (h *heard) back(after time.Time) (time.Duration, bool) {
-	const matters, within = 3 * hearing.Frame, 10 * time.Second
-	var back time.Duration
+// back is how long after something broke the talker was heard again, and went
+// on being heard: until the end of the first gap that matters, and of those that
+// follow it before half a second was heard. 0 if there is no gap in the first
+// seconds. It is false if nothing was heard afterwards.
+func (h *heard) back(broke time.Time) (time.Duration, bool) {
+	const (
+		matters = 3 * hearing.Frame
+		soon    = 3 * time.Second
+		enough  = 500 * time.Millisecond
+	)
+	end := broke
 	for _, g := range h.report.Gaps() {
-		if g.Length() >= matters && g.To.After(after) && g.From.Before(after.Add(within)) {
-			back = g.To.Sub(after)
+		if g.Length() < matters || !g.To.After(broke) {
+			continue
+		}
+		if end.Equal(broke) && g.From.Before(broke.Add(soon)) || end.After(broke) && g.From.Before(end.Add(enough)) {
+			end = g.To
 		}
 	}
-	rest := h.report.Between(after.Add(back), after.Add(time.Hour))
-	return back, len(rest) > 0 && rest.Lost() < len(rest)
+	rest := h.report.Between(end, end.Add(time.Hour))
+	return end.Sub(broke), rest.Lost() < len(rest)
 }
 
 // path is the paths that the listener had, in their order.
@@ -238,4 +246,39 @@ func (h *heard) last() pathEvent {
 	}
 	p := lastTogether(h.lines, h.talker.id)
 	return pathEvent{kind: p.Path, transport: p.Transport}
+}
+
+func TestBackIsTheEndOfTheOutageNotOfLaterGaps(t *testing.T) {
+	at := func(n int) time.Time { return time.Unix(1000, 0).Add(time.Duration(n) * hearing.Frame) }
+	speak := func(n int, lost ...[2]int) *heard {
+		h := &heard{}
+		for i := range n {
+			m := hearing.Moment{At: at(i), Heard: true}
+			for _, l := range lost {
+				m.Heard = m.Heard && (i < l[0] || i >= l[1])
+			}
+			h.report = append(h.report, m)
+		}
+		return h
+	}
+	for _, c := range []struct {
+		name string
+		h    *heard
+		want int // frames after the break at 100
+		ok   bool
+	}{
+		{"nothing lost", speak(500), 0, true},
+		{"before it", speak(500, [2]int{40, 60}), 0, true},
+		{"from just after it", speak(500, [2]int{104, 150}), 50, true},
+		{"from before it", speak(500, [2]int{90, 150}), 50, true},
+		{"in pieces", speak(500, [2]int{104, 150}, [2]int{160, 170}), 70, true},
+		{"and again much later", speak(900, [2]int{104, 150}, [2]int{400, 420}), 50, true},
+		{"single frames don't matter", speak(500, [2]int{104, 106}), 0, true},
+		{"for good", speak(500, [2]int{104, 500}), 400, false},
+	} {
+		back, ok := c.h.back(at(100))
+		if want := time.Duration(c.want) * hearing.Frame; back != want || ok != c.ok {
+			t.Errorf("%s: %v, %t; want %v, %t", c.name, back, ok, want, c.ok)
+		}
+	}
 }
