@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -107,6 +108,11 @@ func (a *applications) onPath(v *verdict, kinds ...string) {
 // end ends both and judges what they tell.
 func (a *applications) end(v *verdict) {
 	a.s.t.Helper()
+	for _, p := range a.both { // at the same time: the first to end breaks the other's stream
+		if err := p.Signal(syscall.SIGTERM); err != nil {
+			v.fault("%v", err)
+		}
+	}
 	for i, p := range a.both {
 		opened := ""
 		for _, l := range p.Lines() {

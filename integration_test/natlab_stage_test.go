@@ -85,7 +85,8 @@ func (s *stage) end() {
 	}
 }
 
-// talk lets everybody talk for a time, and fails if a program ends meanwhile.
+// talk lets everybody talk for a time, and fails if a program ends meanwhile
+// that wasn't killed.
 func (s *stage) talk(d time.Duration) {
 	s.t.Helper()
 	over := time.NewTimer(d)
@@ -96,6 +97,9 @@ func (s *stage) talk(d time.Duration) {
 	defer watching.Wait()
 	defer close(stop)
 	for _, m := range s.members {
+		if m.killed {
+			continue
+		}
 		watching.Go(func() {
 			select {
 			case <-m.Exited():

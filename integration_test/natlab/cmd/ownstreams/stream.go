@@ -21,6 +21,10 @@ const (
 	interval  = 100 * time.Millisecond // from one record to the next
 	recordLen = 8                      // bytes
 	retry     = 200 * time.Millisecond
+
+	// linger is how long the stream stays after the verdict: the other, told to
+	// end at the same time, is not to take that for a break.
+	linger = 500 * time.Millisecond
 )
 
 // stream is the application's own, over and over: it is opened again when it
@@ -180,6 +184,7 @@ func (s *stream) end() {
 	}
 	fmt.Printf("records %d, longest silence %v, broken %d\n", s.records, s.silence, s.broken)
 	s.mu.Unlock()
+	time.Sleep(linger)
 	s.cancel()
 	s.done.Wait()
 }
