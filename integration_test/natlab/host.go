@@ -3,12 +3,14 @@
 package natlab
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parley-voice/parley/integration_test/linkem"
 )
@@ -56,7 +58,30 @@ func (l *Lab) attach(far *linkem.Namespace, bridge string, f Family, p place) (*
 		h.Addr6 = p.addr6.Addr()
 		lines = append(lines, fmt.Sprintf("addr add %v dev eth0 nodad", p.addr6), "route add ::/0 via "+p.gate6)
 	}
-	return h, ipBatch(ns, lines...)
+	return h, errors.Join(ipBatch(ns, lines...), h.carries())
+}
+
+// carries waits until both ends of a cable that was just plugged in carry
+// packets: the kernel tells its devices of each other in its own time.
+func (h *Host) carries() error {
+	const patience, pause = 5 * time.Second, 2 * time.Millisecond
+	for over := time.Now().Add(patience); ; time.Sleep(pause) {
+		near, err := h.ns.Command("ip", "link", "show", "dev", "eth0").Output()
+		if err != nil {
+			return fmt.Errorf("ip: %w", err)
+		}
+		far, err := h.far.Command("ip", "-d", "link", "show", "dev", h.port).Output()
+		if err != nil {
+			return fmt.Errorf("ip: %w", err)
+		}
+		if strings.Contains(string(near), "state UP") && strings.Contains(string(far), "state UP") &&
+			strings.Contains(string(far), "bridge_slave state forwarding") {
+			return nil
+		}
+		if time.Now().After(over) {
+			return fmt.Errorf("no carrier after %v: %s%s", patience, near, far)
+		}
+	}
 }
 
 // Command returns a command that runs name on the host, not started. Who starts
@@ -93,10 +118,13 @@ func (h *Host) Unplug(t testing.TB) {
 	h.cable(t, "down")
 }
 
-// Plug puts the cable back.
+// Plug puts the cable back, and returns when it carries.
 func (h *Host) Plug(t testing.TB) {
 	t.Helper()
 	h.cable(t, "up")
+	if err := h.carries(); err != nil {
+		t.Fatalf("natlab: cable of %s: %v", h.Name, err)
+	}
 }
 
 func (h *Host) cable(t testing.TB, state string) {

@@ -64,7 +64,7 @@ func (h *Household) build() (err error) {
 	if err != nil {
 		return err
 	}
-	inside := []string{"link add name lan0 type bridge", "link set lan0 up"}
+	inside := []string{bridge("lan0"), "link set lan0 up"}
 	outside := []string{}
 	if h.home.Family.has4() {
 		inside = append(inside, fmt.Sprintf("addr add %v dev lan0", h.lan4(1)), "route add default dev wan0")

@@ -61,7 +61,7 @@ func Start(t testing.TB, cfg Config) *Lab {
 	if l.internet, err = l.space(DualStack, true); err == nil {
 		err = errors.Join(
 			ipBatch(l.internet,
-				"link add name net0 type bridge",
+				bridge("net0"),
 				"addr add 11.0.0.1/24 dev net0",
 				"addr add 2a0e:b000::1/64 dev net0 nodad",
 				"link set net0 up",
@@ -75,6 +75,13 @@ func Start(t testing.TB, cfg Config) *Lab {
 		t.Fatalf("natlab: start: %v", err)
 	}
 	return l
+}
+
+// bridge is the line that makes a bridge. With a hardware address of its own it
+// keeps it: otherwise it takes another when another host is plugged in, and
+// those that are there send to the old one.
+func bridge(name string) string {
+	return "link add name " + name + " address 02:00:00:00:00:01 type bridge"
 }
 
 const internetRules = `

@@ -204,6 +204,26 @@ func TestChangedAddressLeavesTheOldOneDead(t *testing.T) {
 	}
 }
 
+func TestForgottenConnectionsLetNothingIn(t *testing.T) {
+	lab := Start(t, Config{})
+	server := udp(t, lab.Server(t, "server"), 0)
+	home := lab.Household(t, Home{})
+	anna := udp(t, home.Host(t, "anna"), 0)
+	anna.to(t, netip.AddrPortFrom(server.host.Addr4, server.port()), "hello")
+	_, seen := server.from(patience)
+	server.to(t, seen, "welcome")
+	if text, _ := anna.from(patience); text != "welcome" {
+		t.Fatalf("the server's answer is %q", text)
+	}
+	if err := home.router.Do(forgetConnections); err != nil {
+		t.Fatal(err)
+	}
+	server.to(t, seen, "one more thing")
+	if text, _ := anna.from(grace); text != "" {
+		t.Errorf("%q came in", text)
+	}
+}
+
 func TestBlackHoleIsBetweenTwoHouseholdsOnly(t *testing.T) {
 	lab := Start(t, Config{})
 	open := Home{NAT: NoNAT}
@@ -330,6 +350,19 @@ func TestTwelveHostsBehindOneNATAllHaveAPortOfTheirOwn(t *testing.T) {
 			t.Errorf("%s is seen as %v, as is %q", name, seen, other)
 		}
 		ports[seen.Port()] = name
+	}
+}
+
+func TestWhoComesDisturbsNobody(t *testing.T) {
+	lab := Start(t, Config{Delay: -1})
+	server := mirror(t, lab.Server(t, "server"))
+	home := lab.Household(t, Home{})
+	anna := udp(t, home.Host(t, "anna"), 0)
+	anna.seen(t, server)
+	for range 8 {
+		home.Host(t, "housemate")
+		lab.Server(t, "another server")
+		anna.seen(t, server) // at the first try
 	}
 }
 
