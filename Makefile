@@ -16,7 +16,7 @@ export QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING := true
 # PortAudio's binding hands to C.
 RACEFLAGS := -race -gcflags=github.com/gordonklaus/portaudio=-d=checkptr=0
 
-.PHONY: help demo test race soak fuzz bench bench-lanes latency cross lint fmt tidy examples check setup clean
+.PHONY: help demo test race soak fuzz bench bench-lanes latency lab-nat cross lint fmt tidy examples check setup clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,10 @@ bench: ## run all benchmarks for BENCHTIME (1s) each
 latency: ## measure from mouth to ear through virtual sound devices
 	@scripts/setup.sh test
 	$(GO) test -run='^TestMouthToEar$$' -count=1 -v ./integration_test
+
+lab-nat: ## show who can talk to whom through NATs, and judge it (root)
+	@scripts/setup.sh test
+	PARLEY_LAB=nat $(GO) test -run='^TestNATLab$$' -count=1 -v -timeout 60m ./integration_test
 
 cross: ## build what needs no C for windows and darwin
 	@GO='$(GO)' scripts/cross.sh

@@ -12,8 +12,8 @@ done
 shift
 
 all=$("${GO:=go}" list "$@")
-alone=$(printf '%s\n' "$all" | grep -E '/(integration_test(/linkem)?|audio/portaudio)$' || true)
-rest=$(printf '%s\n' "$all" | grep -vE '/(integration_test(/linkem)?|audio/portaudio)$' || true)
+alone=$(printf '%s\n' "$all" | grep -E '/(integration_test(/(linkem|natlab))?|audio/portaudio)$' || true)
+rest=$(printf '%s\n' "$all" | grep -vE '/(integration_test(/(linkem|natlab))?|audio/portaudio)$' || true)
 
 status=0
 # The lists are words: package paths have no spaces.

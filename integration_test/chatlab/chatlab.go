@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,12 +23,17 @@ const stopPatience = 5 * time.Second
 
 // Build compiles the chat program into dir and returns its path.
 func Build(ctx context.Context, dir string) (string, error) {
-	path := filepath.Join(dir, "chat")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/parley-voice/parley/examples/chat").CombinedOutput()
+	return BuildProgram(ctx, dir, "examples/chat")
+}
+
+// BuildProgram compiles the program in a directory of this module, as
+// "examples/chat", into dir and returns its path.
+func BuildProgram(ctx context.Context, dir, program string) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator), "github.com/parley-voice/parley/"+program).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("chatlab: build chat: %w\n%s", err, out)
+		return "", fmt.Errorf("chatlab: build %s: %w\n%s", program, err, out)
 	}
-	return path, nil
+	return filepath.Join(dir, filepath.Base(program)), nil
 }
 
 // ID returns the peer ID of the key in a file, which is made if there is none.
@@ -39,7 +45,7 @@ func ID(ctx context.Context, chat, key string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// Process is a running chat.
+// Process is a running chat, or another program that prints lines.
 type Process struct {
 	cmd       *exec.Cmd
 	exited    chan struct{}
@@ -47,13 +53,21 @@ type Process struct {
 
 	mu        sync.Mutex // guards what follows
 	output    strings.Builder
+	lines     []Printed
+	more      chan struct{} // closed at the next line
 	addresses []string
 	err       error
 }
 
+// Printed is a line that a process printed, and when.
+type Printed struct {
+	At   time.Time
+	Text string
+}
+
 // Start runs a chat whose command line is prepared, but not its output.
 func Start(cmd *exec.Cmd) (*Process, error) {
-	p := &Process{cmd: cmd, exited: make(chan struct{}), listening: make(chan struct{})}
+	p := &Process{cmd: cmd, exited: make(chan struct{}), listening: make(chan struct{}), more: make(chan struct{})}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("chatlab: %w", err)
@@ -74,6 +88,9 @@ func (p *Process) follow(r io.ReadCloser) {
 	for lines.Scan() {
 		p.mu.Lock()
 		fmt.Fprintln(&p.output, lines.Text())
+		p.lines = append(p.lines, Printed{time.Now(), lines.Text()})
+		close(p.more)
+		p.more = make(chan struct{})
 		if address, ok := strings.CutPrefix(lines.Text(), "listening "); ok {
 			p.addresses = append(p.addresses, address)
 		}
@@ -109,6 +126,39 @@ func (p *Process) Output() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.output.String()
+}
+
+// Lines are what the process has printed so far, on standard output and error.
+func (p *Process) Lines() []Printed {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.lines)
+}
+
+// Line waits for the first line, from a time on, that ok likes. It doesn't
+// wait longer than the process and ctx live.
+func (p *Process) Line(ctx context.Context, from time.Time, ok func(text string) bool) (Printed, error) {
+	for seen := 0; ; {
+		p.mu.Lock()
+		lines, more := p.lines[seen:], p.more
+		p.mu.Unlock()
+		for _, l := range lines {
+			if seen++; !l.At.Before(from) && ok(l.Text) {
+				return l, nil
+			}
+		}
+		select {
+		case <-more:
+		case <-p.exited:
+			if p.mu.Lock(); seen == len(p.lines) {
+				p.mu.Unlock()
+				return Printed{}, fmt.Errorf("chatlab: ended before it printed what was waited for: %s", p.Output())
+			}
+			p.mu.Unlock()
+		case <-ctx.Done():
+			return Printed{}, fmt.Errorf("chatlab: wait for a line: %w", ctx.Err())
+		}
+	}
 }
 
 // Pid is the process's number.

@@ -39,6 +39,7 @@ type Peer struct {
 	Copies       uint64  `json:"copies"`
 	Recovered    uint64  `json:"recovered_copy"`
 	Concealed    float64 `json:"concealed_ms"`
+	Discarded    float64 `json:"discarded_ms"`
 	Played       float64 `json:"played_ms"`
 	Stretched    float64 `json:"stretched_ms"`
 	ConcealedPct float64 `json:"concealed_pct"`
@@ -84,6 +85,32 @@ func Final(path string) (Line, error) {
 		return lines[n-1], nil
 	}
 	return Line{}, fmt.Errorf("chatlab: %s has no final line", path)
+}
+
+// Unheard is how much of a peer's voice a listener counted as concealed or
+// discarded in its statistics, from the last line before one time to the first
+// after another: up to two seconds more than asked for. A peer that came back
+// counts from zero.
+func Unheard(lines []Line, id string, from, to time.Time) time.Duration {
+	var sum, before float64
+	for _, l := range lines {
+		p, ok := l.Peers[id]
+		if !ok || l.Final {
+			continue
+		}
+		now := p.Concealed + p.Discarded
+		if now < before {
+			before = 0
+		}
+		if !At(l.T).Before(from) {
+			sum += now - before
+		}
+		before = now
+		if !At(l.T).Before(to) {
+			break
+		}
+	}
+	return time.Duration(sum * float64(time.Millisecond))
 }
 
 // At turns a time of the statistics into a time.Time.

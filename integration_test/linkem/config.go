@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -46,9 +47,18 @@ type Config struct {
 	// MTU of the two devices in bytes, 576 to 65535. Default: 1500.
 	MTU int
 
+	// Device are the names of the two devices, up to 15 bytes: several links
+	// may end in one namespace. Default: link0 on either side.
+	Device [2]string
+
 	// Addr are the IPv4 addresses of A and B with their common prefix.
 	// Default: 10.77.0.1/24 and 10.77.0.2/24.
 	Addr [2]netip.Prefix
+
+	// Unnumbered gives the devices no address at all, whatever Addr says, and
+	// leaves IPv6 on: who made the link sets addresses and routes, and IPv4
+	// and IPv6 cross it. Default: false.
+	Unnumbered bool
 
 	// Namespace are the paths of existing network namespaces to join, such
 	// as /run/netns/NAME. Default: two new ones of the link's own.
@@ -99,6 +109,11 @@ func (c Config) withDefaults() Config {
 	if c.MTU == 0 {
 		c.MTU = 1500
 	}
+	for side := range c.Device {
+		if c.Device[side] == "" {
+			c.Device[side] = "link0"
+		}
+	}
 	for side, text := range []string{"10.77.0.1/24", "10.77.0.2/24"} {
 		if !c.Addr[side].IsValid() {
 			c.Addr[side] = netip.MustParsePrefix(text)
@@ -111,6 +126,11 @@ func (c Config) withDefaults() Config {
 func (c Config) check() error {
 	if c.MTU < 576 || c.MTU > 65535 {
 		return fmt.Errorf("%w: MTU %d", ErrConfig, c.MTU)
+	}
+	for _, name := range c.Device {
+		if len(name) > 15 || strings.ContainsAny(name, "/: \t\n%") {
+			return fmt.Errorf("%w: %q can't name a device", ErrConfig, name)
+		}
 	}
 	if !c.Addr[A].Addr().Is4() || !c.Addr[B].Addr().Is4() || c.Addr[A].Masked() != c.Addr[B].Masked() {
 		return fmt.Errorf("%w: addresses %v and %v are not of one IPv4 prefix", ErrConfig, c.Addr[A], c.Addr[B])

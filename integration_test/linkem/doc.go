@@ -11,7 +11,9 @@
 //
 // It is Linux only, needs root and /dev/net/tun, and no kernel module for
 // impairment (netem). The namespaces of [New] have no name: they are held by
-// file descriptors alone and go with the process, however it ends.
+// file descriptors alone and go with the process, however it ends. A [Namespace]
+// is one of these without a link: several links can end in it, which is how
+// package natlab builds an internet of them.
 //
 // The command in cmd/linkem does the same between named namespaces.
 package linkem

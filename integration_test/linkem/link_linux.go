@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +16,7 @@ import (
 // use.
 type Link struct {
 	cfg   Config
-	ns    [2]*os.File
+	ns    [2]*Namespace
 	tun   [2]int
 	wake  int // an eventfd: the loop ends once it is readable
 	began time.Time
@@ -55,10 +54,10 @@ func (l *Link) open() (err error) {
 		return os.NewSyscallError("eventfd", err)
 	}
 	for side := range l.ns {
-		if l.ns[side], err = namespace(l.cfg.Namespace[side]); err != nil {
+		if l.ns[side], err = openNamespace(l.cfg.Namespace[side]); err != nil {
 			return err
 		}
-		if l.tun[side], err = openTUN(l.ns[side], l.cfg.Addr[side], l.cfg.MTU); err != nil {
+		if l.tun[side], err = openTUN(l.ns[side], l.cfg, Side(side)); err != nil {
 			return err
 		}
 	}
@@ -102,7 +101,8 @@ func (l *Link) Set(from Side, imp Impairment) error {
 	return nil
 }
 
-// Addr returns the IPv4 address of a side in text.
+// Addr returns the IPv4 address of a side in text, which an unnumbered link
+// has not given to it.
 func (l *Link) Addr(side Side) string { return l.cfg.Addr[side].Addr().String() }
 
 // Stats returns the counters since New.
@@ -110,34 +110,25 @@ func (l *Link) Stats() Stats {
 	return Stats{AB: l.counters[A].load(), BA: l.counters[B].load()}
 }
 
-// Do runs f on a thread that is in side's namespace: sockets that f makes
-// itself live there, and stay there when it returned. Sockets that goroutines
-// started by f make don't, so a whole libp2p host needs a process of its own:
-// see [Link.Command].
+// Do runs f on a thread that is in side's namespace: see [Namespace.Do].
 func (l *Link) Do(side Side, f func() error) error {
 	select {
 	case <-l.done:
 		return ErrClosed
 	default:
-		return within(l.ns[side], f)
+		return l.ns[side].Do(f)
 	}
 }
 
 // Command returns a command that runs name in side's namespace, not started.
-// Start it before Close. It is run through nsenter (util-linux), which turns
-// into it, so signals and the exit status are the program's own.
+// Start it before Close. See [Namespace.Command].
 func (l *Link) Command(side Side, name string, args ...string) *exec.Cmd {
-	return exec.Command("nsenter", append([]string{"--net=" + l.Path(side), "--", name}, args...)...)
+	return l.ns[side].Command(name, args...)
 }
 
 // Path returns the path of side's namespace, valid until Close and while this
 // process lives: for nsenter --net=PATH and the like.
-func (l *Link) Path(side Side) string {
-	if path := l.cfg.Namespace[side]; path != "" {
-		return path
-	}
-	return "/proc/" + strconv.Itoa(os.Getpid()) + "/fd/" + strconv.Itoa(int(l.ns[side].Fd()))
-}
+func (l *Link) Path(side Side) string { return l.ns[side].Path() }
 
 // run moves packets until Close. It alone owns the models, the queue and both
 // TUN descriptors. It sleeps in ppoll, whose timeout is finer than the

@@ -3,6 +3,7 @@ package linkem
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"net"
 	"os"
@@ -152,7 +153,8 @@ func TestSetCutsAndMendsALinkThatIsUp(t *testing.T) {
 }
 
 func TestCommandsRunOnTheirSide(t *testing.T) {
-	l := Start(t, Config{MTU: 1400})
+	const device = "uplink"
+	l := Start(t, Config{MTU: 1400, Device: [2]string{device, device}})
 	here, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
 		t.Fatal(err)
@@ -240,5 +242,55 @@ func TestBadConfigMakesNothing(t *testing.T) {
 	}
 	if after := openFiles(t); after > before {
 		t.Errorf("a failed New left %d files open", after-before)
+	}
+}
+
+func TestSeveralUnnumberedLinksEndInOneNamespaceAndCarryIPv6(t *testing.T) {
+	if err := Supported(); err != nil {
+		t.Skipf("SKIPPED, nothing was tested: %v", err)
+	}
+	hub, err := NewNamespace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hub.Close() })
+	for _, name := range []string{"spoke1", "spoke2"} {
+		const delay = 10 * time.Millisecond
+		l := Start(t, Config{
+			Impairment: Impairment{Delay: delay}, Unnumbered: true,
+			Device: [2]string{"", name}, Namespace: [2]string{"", hub.Path()},
+		})
+		for side, dev := range []string{"link0", name} {
+			// One address on either side of a prefix of the link's own.
+			addr := fmt.Sprintf("fd00:%s::%d/64", name[len(name)-1:], side+1)
+			out, err := l.Command(Side(side), "ip", "addr", "add", addr, "dev", dev, "nodad").CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		}
+		var near, far net.PacketConn
+		for side, conn := range []*net.PacketConn{&near, &far} {
+			err := l.Do(Side(side), func() (err error) {
+				*conn, err = net.ListenPacket("udp6", fmt.Sprintf("[fd00:%s::%d]:0", name[len(name)-1:], side+1))
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { (*conn).Close() })
+		}
+		began := time.Now()
+		if _, err := near.WriteTo([]byte(name), far.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 100)
+		_ = far.SetReadDeadline(began.Add(2 * time.Second))
+		n, _, err := far.ReadFrom(buf)
+		if err != nil || string(buf[:n]) != name {
+			t.Errorf("%q came over %s: %v", buf[:n], name, err)
+		}
+		if took := time.Since(began); took < delay {
+			t.Errorf("%s took %v, want %v and more", name, took, delay)
+		}
 	}
 }

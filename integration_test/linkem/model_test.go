@@ -198,6 +198,8 @@ func TestConfigOutOfRangeIsRefused(t *testing.T) {
 		{"good way back", back(Impairment{Loss: 1}), true},
 		{"MTU too small", Config{MTU: 575}, false},
 		{"MTU too large", Config{MTU: 65536}, false},
+		{"long device name", Config{Device: [2]string{"", "sixteen-letters!"}}, false},
+		{"device of another directory", Config{Device: [2]string{"../lo", ""}}, false},
 		{"two prefixes", Config{Addr: [2]netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("10.0.1.1/24")}}, false},
 		{"IPv6", Config{Addr: [2]netip.Prefix{netip.MustParsePrefix("fd00::1/64"), netip.MustParsePrefix("fd00::2/64")}}, false},
 	} {

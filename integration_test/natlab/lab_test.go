@@ -1,0 +1,402 @@
+//go:build linux
+
+package natlab
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parley-voice/parley/integration_test/linkem"
+)
+
+func TestPortPreservingNATKeepsThePortAndFiltersStrangers(t *testing.T) {
+	lab := Start(t, Config{})
+	one, two := lab.Server(t, "one"), lab.Server(t, "two")
+	home := lab.Household(t, Home{})
+	anna := udp(t, home.Host(t, "anna"), 4001)
+	want := netip.AddrPortFrom(home.PublicAddr(), 4001)
+	for _, server := range []*Host{one, two} {
+		if seen := anna.seen(t, mirror(t, server)); seen != want {
+			t.Errorf("%s sees %v, want %v", server.Name, seen, want)
+		}
+	}
+	before := home.Counters(t)
+	for _, stranger := range []*Host{one, two, lab.Server(t, "three")} { // known ones too, from another port
+		udp(t, stranger, 0).to(t, want, "hello")
+	}
+	if text, from := anna.from(grace); text != "" {
+		t.Errorf("%q came in from %v, whom anna never wrote to", text, from)
+	}
+	if got := home.Counters(t).Unsolicited - before.Unsolicited; got != 3 {
+		t.Errorf("%d unsolicited packets counted, want 3", got)
+	}
+}
+
+func TestSymmetricNATTakesAnotherPortForEachDestination(t *testing.T) {
+	lab := Start(t, Config{})
+	home := lab.Household(t, Home{NAT: Symmetric})
+	anna := udp(t, home.Host(t, "anna"), 4001)
+	ports := map[uint16]bool{4001: true}
+	for _, name := range []string{"one", "two", "three"} {
+		server := mirror(t, lab.Server(t, name))
+		seen := anna.seen(t, server)
+		if seen.Addr() != home.PublicAddr() || ports[seen.Port()] {
+			t.Errorf("server %s sees %v, want %v and a port that is none of %v", name, seen, home.PublicAddr(), ports)
+		}
+		ports[seen.Port()] = true
+		if again := anna.seen(t, server); again != seen {
+			t.Errorf("server %s sees %v, then %v", name, seen, again)
+		}
+	}
+}
+
+// punch makes two hosts behind NATs write to each other at once, and reports
+// whether both receive.
+func punch(t *testing.T, lab *Lab, homes [2]*Household) bool {
+	t.Helper()
+	server := mirror(t, lab.Server(t, "server"))
+	var ends [2]*socket
+	var seen [2]netip.AddrPort
+	for i, home := range homes {
+		ends[i] = udp(t, home.Host(t, []string{"anna", "ben"}[i]), 0)
+		seen[i] = ends[i].seen(t, server)
+	}
+	ok := true
+	for range 2 { // the first of one side meets a closed door
+		for i := range ends {
+			ends[i].to(t, seen[1-i], "knock")
+		}
+		time.Sleep(grace / 2)
+	}
+	for i := range ends {
+		text, _ := ends[i].from(grace)
+		ok = ok && text == "knock"
+	}
+	return ok
+}
+
+func TestHolesCanBePunchedBetweenPortPreservingNATsOnly(t *testing.T) {
+	for _, c := range []struct {
+		nat  [2]NAT
+		want bool
+	}{
+		{[2]NAT{PortPreserving, PortPreserving}, true},
+		{[2]NAT{PortPreserving, Symmetric}, false},
+		{[2]NAT{Symmetric, Symmetric}, false},
+	} {
+		t.Run(c.nat[0].String()+" and "+c.nat[1].String(), func(t *testing.T) {
+			lab := Start(t, Config{})
+			got := punch(t, lab, [2]*Household{lab.Household(t, Home{NAT: c.nat[0]}), lab.Household(t, Home{NAT: c.nat[1]})})
+			if got != c.want {
+				t.Errorf("punched: %t, want %t", got, c.want)
+			}
+		})
+	}
+}
+
+func TestWithoutNATHostsArePublic(t *testing.T) {
+	lab := Start(t, Config{})
+	home := lab.Household(t, Home{NAT: NoNAT, Family: DualStack})
+	anna, stranger := udp(t, home.Host(t, "anna"), 0), udp(t, lab.Server(t, "server"), 0)
+	if seen := anna.seen(t, mirror(t, lab.Server(t, "mirror"))); seen != netip.AddrPortFrom(anna.host.Addr4, anna.port()) {
+		t.Errorf("the server sees %v, anna is %v", seen, anna.host.Addr4)
+	}
+	for _, addr := range []netip.Addr{anna.host.Addr4, anna.host.Addr6} {
+		stranger.to(t, netip.AddrPortFrom(addr, anna.port()), "hello")
+		if text, _ := anna.from(patience); text != "hello" {
+			t.Errorf("a stranger's packet to %v did not arrive", addr)
+		}
+	}
+}
+
+func TestHairpinIsDroppedAndTheLANIsNot(t *testing.T) {
+	lab := Start(t, Config{})
+	home := lab.Household(t, Home{})
+	anna, ben := udp(t, home.Host(t, "anna"), 0), udp(t, home.Host(t, "ben"), 0)
+	server := mirror(t, lab.Server(t, "server"))
+	anna.seen(t, server)
+	public := ben.seen(t, server)
+	anna.to(t, public, "by the front door")
+	if text, _ := ben.from(grace); text != "" {
+		t.Errorf("%q came back in through the router", text)
+	}
+	if got := home.Counters(t).Hairpin; got != 1 {
+		t.Errorf("%d hairpins counted, want 1", got)
+	}
+	anna.to(t, netip.AddrPortFrom(ben.host.Addr4, ben.port()), "across the hall")
+	if text, from := ben.from(patience); text != "across the hall" || from.Addr() != anna.host.Addr4 {
+		t.Errorf("ben got %q from %v over the LAN", text, from)
+	}
+}
+
+func TestBlockedUDPLeavesTCP(t *testing.T) {
+	lab := Start(t, Config{})
+	server := lab.Server(t, "server")
+	home := lab.Household(t, Home{BlockUDP: true})
+	anna := home.Host(t, "anna")
+	if seen, _ := udp(t, anna, 0).ask(mirror(t, server), grace); seen.IsValid() {
+		t.Errorf("UDP passes: %v", seen)
+	}
+	if got := home.Counters(t).UDP; got != 1 {
+		t.Errorf("%d packets of UDP counted, want 1", got)
+	}
+	between(t, "a TCP connection", tcpTime(t, anna, server), 40*time.Millisecond, 80*time.Millisecond)
+}
+
+func TestDelays(t *testing.T) {
+	lab := Start(t, Config{})
+	open := Home{NAT: NoNAT}
+	anna, ben, server := lab.Household(t, open).Host(t, "anna"), lab.Household(t, open).Host(t, "ben"), lab.Server(t, "server")
+	for _, c := range []struct {
+		what     string
+		from, to *Host
+		want     time.Duration
+	}{
+		{"household to server and back", anna, server, 40 * time.Millisecond},
+		{"household to household and back", anna, ben, 80 * time.Millisecond},
+		{"server to server and back", server, lab.Server(t, "another"), 0},
+	} {
+		s, m := udp(t, c.from, 0), mirror(t, c.to)
+		best := time.Hour
+		for range 5 {
+			if _, took := s.ask(m, patience); took < best {
+				best = took
+			}
+		}
+		t.Logf("%s: %v", c.what, best)
+		between(t, c.what, best, c.want, c.want+5*time.Millisecond)
+	}
+}
+
+func TestChangedAddressLeavesTheOldOneDead(t *testing.T) {
+	lab := Start(t, Config{})
+	mirrored := mirror(t, lab.Server(t, "mirror"))
+	friend := udp(t, lab.Server(t, "friend"), 4001)
+	home := lab.Household(t, Home{})
+	anna := udp(t, home.Host(t, "anna"), 4001)
+	before := anna.seen(t, mirrored)
+	anna.to(t, netip.AddrPortFrom(friend.host.Addr4, 4001), "hello")
+	if _, from := friend.from(patience); from != before {
+		t.Fatalf("friend sees %v, the mirror %v", from, before)
+	}
+	for range 2 {
+		home.ChangeAddress(t)
+		friend.to(t, before, "to the old address")
+		if text, _ := anna.from(grace); text != "" {
+			t.Errorf("%q arrived", text)
+		}
+		after := anna.seen(t, mirrored)
+		if after.Addr() == before.Addr() || after.Addr() != home.PublicAddr() || after.Port() != 4001 {
+			t.Errorf("seen as %v before and %v after, the router has %v", before, after, home.PublicAddr())
+		}
+		friend.to(t, after, "to the new one")
+		if text, _ := anna.from(grace); text != "" {
+			t.Errorf("%q arrived, though anna has not written from her new address", text)
+		}
+		anna.to(t, netip.AddrPortFrom(friend.host.Addr4, 4001), "hello again")
+		if _, from := friend.from(patience); from != after {
+			t.Errorf("friend sees %v, the mirror %v", from, after)
+		}
+		before = after
+	}
+}
+
+func TestForgottenConnectionsLetNothingIn(t *testing.T) {
+	lab := Start(t, Config{})
+	server := udp(t, lab.Server(t, "server"), 0)
+	home := lab.Household(t, Home{})
+	anna := udp(t, home.Host(t, "anna"), 0)
+	anna.to(t, netip.AddrPortFrom(server.host.Addr4, server.port()), "hello")
+	_, seen := server.from(patience)
+	server.to(t, seen, "welcome")
+	if text, _ := anna.from(patience); text != "welcome" {
+		t.Fatalf("the server's answer is %q", text)
+	}
+	if err := home.router.Do(forgetConnections); err != nil {
+		t.Fatal(err)
+	}
+	server.to(t, seen, "one more thing")
+	if text, _ := anna.from(grace); text != "" {
+		t.Errorf("%q came in", text)
+	}
+}
+
+func TestBlackHoleIsBetweenTwoHouseholdsOnly(t *testing.T) {
+	lab := Start(t, Config{})
+	open := Home{NAT: NoNAT}
+	homes := [3]*Household{lab.Household(t, open), lab.Household(t, open), lab.Household(t, open)}
+	anna := udp(t, homes[0].Host(t, "anna"), 0)
+	ben, clara := mirror(t, homes[1].Host(t, "ben")), mirror(t, homes[2].Host(t, "clara"))
+	server := mirror(t, lab.Server(t, "server"))
+	anna.seen(t, ben)
+	lab.BlackHole(t, homes[1], homes[0])
+	if seen, _ := anna.ask(ben, grace); seen.IsValid() {
+		t.Error("anna reaches ben through a black hole")
+	}
+	anna.seen(t, clara)
+	anna.seen(t, server)
+	if got := homes[0].Counters(t).Holed; got != 1 {
+		t.Errorf("%d packets counted, want 1", got)
+	}
+	lab.Restore(t, homes[0], homes[1])
+	anna.seen(t, ben)
+}
+
+func TestCables(t *testing.T) {
+	lab := Start(t, Config{})
+	server := mirror(t, lab.Server(t, "server"))
+	home := lab.Household(t, Home{})
+	anna, ben := udp(t, home.Host(t, "anna"), 0), udp(t, home.Host(t, "ben"), 0)
+	reaches := func(s *socket, want bool, when string) {
+		t.Helper()
+		wait := patience
+		if !want {
+			wait = grace
+		}
+		if seen, _ := s.ask(server, wait); seen.IsValid() != want {
+			t.Errorf("%s reaches the server %s: %t, want %t", s.host.Name, when, seen.IsValid(), want)
+		}
+	}
+	reaches(anna, true, "at first")
+	reaches(ben, true, "at first")
+	anna.host.Unplug(t)
+	reaches(anna, false, "without a cable")
+	reaches(ben, true, "while anna has no cable")
+	anna.host.Plug(t)
+	reaches(anna, true, "with her cable back")
+	home.Unplug(t)
+	home.Impair(t, linkem.Impairment{Delay: 10 * time.Millisecond}) // doesn't plug it in again
+	reaches(ben, false, "while the household is cut off")
+	anna.to(t, netip.AddrPortFrom(ben.host.Addr4, ben.port()), "still here")
+	if text, _ := ben.from(patience); text != "still here" {
+		t.Error("a household that is cut off has no LAN")
+	}
+	home.Plug(t)
+	reaches(ben, true, "at last")
+	if _, took := ben.ask(server, patience); took < 60*time.Millisecond {
+		t.Errorf("a round trip took %v, want 60 ms with the impairment", took)
+	}
+}
+
+func TestReceivedCountsBytes(t *testing.T) {
+	lab := Start(t, Config{})
+	server := lab.Server(t, "server")
+	to := mirror(t, server)
+	anna := udp(t, lab.Household(t, Home{}).Host(t, "anna"), 0)
+	before := server.Received(t)
+	anna.to(t, to, strings.Repeat("x", 1000))
+	anna.from(patience) // the answer
+	if got := server.Received(t) - before; got < 1000+28 || got > 2000 {
+		t.Errorf("%d bytes received, want a packet of 1000", got)
+	}
+}
+
+func TestFamilies(t *testing.T) {
+	lab := Start(t, Config{})
+	server := lab.Server(t, "server")
+	four := mirror(t, server)
+	six := netip.AddrPortFrom(server.Addr6, four.Port())
+	for _, c := range []struct {
+		name          string
+		family        Family
+		has4, has6    bool
+		works, works6 bool
+	}{
+		{"IPv4 only", IPv4, true, false, true, false},
+		{"IPv6 only", IPv6, false, true, false, true},
+		{"dual stack", DualStack, true, true, true, true},
+		{"broken IPv6", BrokenIPv6, true, true, true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			home := lab.Household(t, Home{Family: c.family})
+			anna := udp(t, home.Host(t, "anna"), 0)
+			if anna.host.Addr4.IsValid() != c.has4 || anna.host.Addr6.IsValid() != c.has6 {
+				t.Errorf("addresses %v and %v", anna.host.Addr4, anna.host.Addr6)
+			}
+			waits := map[bool]time.Duration{true: patience, false: grace}
+			if seen, _ := anna.ask(four, waits[c.works]); seen.IsValid() != c.works {
+				t.Errorf("answer over IPv4: %v", seen)
+			}
+			seen, _ := anna.ask(six, waits[c.works6])
+			if seen.IsValid() != c.works6 || c.works6 && seen != netip.AddrPortFrom(anna.host.Addr6, anna.port()) {
+				t.Errorf("answer over IPv6: %v", seen)
+			}
+			counted := home.Counters(t)
+			if broken := c.has6 && !c.works6; broken != (counted.BrokenIPv6 > 0) {
+				t.Errorf("%d packets of IPv6 vanished", counted.BrokenIPv6)
+			}
+			if !c.works6 {
+				return
+			}
+			udp(t, server, 0).to(t, seen, "hello")
+			if text, _ := anna.from(grace); text != "" || home.Counters(t).Unsolicited != counted.Unsolicited+1 {
+				t.Errorf("a stranger's %q came in over IPv6", text)
+			}
+		})
+	}
+}
+
+func TestTwelveHostsBehindOneNATAllHaveAPortOfTheirOwn(t *testing.T) {
+	lab := Start(t, Config{})
+	server := mirror(t, lab.Server(t, "server"))
+	home := lab.Household(t, Home{})
+	ports := make(map[uint16]string)
+	for name := range strings.FieldsSeq("anna ben clara dan eva finn greta hugo ida jon kim lea") {
+		seen := udp(t, home.Host(t, name), 4001).seen(t, server)
+		if other, taken := ports[seen.Port()]; taken || seen.Addr() != home.PublicAddr() {
+			t.Errorf("%s is seen as %v, as is %q", name, seen, other)
+		}
+		ports[seen.Port()] = name
+	}
+}
+
+func TestWhoComesDisturbsNobody(t *testing.T) {
+	lab := Start(t, Config{Delay: -1})
+	server := mirror(t, lab.Server(t, "server"))
+	home := lab.Household(t, Home{})
+	anna := udp(t, home.Host(t, "anna"), 0)
+	anna.seen(t, server)
+	for range 8 {
+		home.Host(t, "housemate")
+		lab.Server(t, "another server")
+		anna.seen(t, server) // at the first try
+	}
+}
+
+func TestNothingIsLeft(t *testing.T) {
+	if err := Supported(); err != nil {
+		t.Skipf("SKIPPED, nothing was tested: %v", err)
+	}
+	before := openFiles(t)
+	t.Run("lab", func(t *testing.T) {
+		lab := Start(t, Config{})
+		anna := lab.Household(t, Home{}).Host(t, "anna")
+		sleeper := anna.Command("sleep", "60")
+		if err := sleeper.Start(); err != nil {
+			t.Fatal(err)
+		}
+		inside, err := inode(anna.ns.Path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		home := fmt.Sprintf("/proc/%d/ns/net", sleeper.Process.Pid)
+		for over := time.Now().Add(patience); time.Now().Before(over); time.Sleep(time.Millisecond) {
+			if now, err := inode(home); err == nil && now == inside {
+				break
+			}
+		}
+		if err := lab.close(); err == nil || !strings.Contains(err.Error(), "was left running") {
+			t.Errorf("close of a lab in which a program runs: %v", err)
+			_ = sleeper.Process.Kill()
+		}
+		if err := sleeper.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+			t.Errorf("the program ended with %v", err)
+		}
+	})
+	if after := openFiles(t); after != before {
+		t.Errorf("%d namespaces and devices open before, %d after", before, after)
+	}
+}
