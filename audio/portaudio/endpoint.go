@@ -15,6 +15,7 @@ const (
 	stallLimit    = 300 * time.Millisecond  // without audio before a device counts as lost
 	startLimit    = time.Second             // without audio before a device that was just opened does
 	hangLimit     = 2500 * time.Millisecond // without audio before another device is tried in the place of one that reports no error
+	hungOpen      = time.Second             // for opening that other device, from which on it hangs too
 	retryInterval = 500 * time.Millisecond  // between attempts to get audio flowing
 	returnEvery   = 2 * time.Second         // between attempts to leave a fallback
 	closePatience = 250 * time.Millisecond  // for a stream to close

@@ -230,6 +230,27 @@ func TestSuspendedSoundServerBlocksNobody(t *testing.T) {
 	p.close()
 }
 
+// A server that hangs as a whole leaves nothing to stand in: its devices are used
+// on when it answers, not the default ones.
+func TestDevicesAreKeptThroughALongHangOfAllOfTheSoundSystem(t *testing.T) {
+	server := pulsetest.Start(t, pulsetest.Config{Machines: 2})
+	server.Setenv()
+	p := openPairOn(t, server.Machine(1).Speaker, server.Machine(1).Ear)
+	p.await(true, 10, 3*time.Second)
+	server.Suspend()
+	defer server.Resume()
+	p.expect(portaudio.Lost)
+	p.await(false, 450, 6*time.Second)
+	server.Resume()
+	for _, ev := range p.expect(portaudio.Recovered) {
+		if ev.Fallback {
+			t.Errorf("recovered with %q, a fallback", ev.Device.Name)
+		}
+	}
+	t.Logf("audio came back %v after the server", p.await(true, 10, 3*time.Second))
+	p.close()
+}
+
 func TestCloseWhileTheSoundServerIsSuspended(t *testing.T) {
 	server := pulsetest.Start(t, pulsetest.Config{})
 	server.Setenv()

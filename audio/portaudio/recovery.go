@@ -83,6 +83,13 @@ func (s *supervisor) judge() {
 		p.stop() // audio flows again where it did, and this one is no better
 		return
 	}
+	if old != nil && lost && !s.yielding && s.now()-s.tried > hungOpen {
+		// Opening hung too, so all of the sound system did. Now that it answers the
+		// device may go on by itself; otherwise it is tried again.
+		p.stop()
+		s.tried = s.now()
+		return
+	}
 	s.adopt(p)
 	if old != nil {
 		if !s.yielding {
