@@ -162,7 +162,7 @@ func TestWhoLeftMeanwhileHasLeft(t *testing.T) {
 	}
 	_ = b.Close()
 	a.waits(2*time.Second, "back")
-	a.sees(5*time.Second)
+	a.sees(5 * time.Second)
 }
 
 func TestTheSameIdentityElsewhereEndsAClient(t *testing.T) {

@@ -44,7 +44,7 @@ func TestMembersComeAndGo(t *testing.T) {
 	}
 	a.sees(5*time.Second, c)
 	c.sees(5*time.Second, a)
-	other.sees(5*time.Second)
+	other.sees(5 * time.Second)
 	if st := lobby.Stats(); st.Members != 3 || st.Rooms != 2 || st.Left != 1 || st.Vanished != 0 || st.OwnConnections != 3 {
 		t.Errorf("%+v", st)
 	}

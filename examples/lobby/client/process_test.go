@@ -97,7 +97,7 @@ func TestHowProcessesEnd(t *testing.T) {
 			if d > c.within {
 				t.Errorf("others knew after %v, want at most %v", d, c.within)
 			}
-			watcher.sees(5*time.Second)
+			watcher.sees(5 * time.Second)
 		})
 	}
 }
