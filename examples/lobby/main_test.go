@@ -25,13 +25,13 @@ func TestALobbyKeepsItsIdentityAndItsMembers(t *testing.T) {
 	first := start(t, key)
 	_, a := newMember(t, first.info, room)
 	hb, b := newMember(t, first.info, room)
-	next[client.Joined](t, a, time.Second)
-	next[client.Joined](t, b, time.Second)
+	next[client.Joined](t, a, 5*time.Second)
+	next[client.Joined](t, b, 5*time.Second)
 
 	if d := first.terminate(t); d > 2*time.Second {
 		t.Errorf("it ended after %v", d)
 	}
-	if e := next[client.LobbyLost](t, a, time.Second); e.Reason != "the lobby is shutting down" || e.Final {
+	if e := next[client.LobbyLost](t, a, 5*time.Second); e.Reason != "the lobby is shutting down" || e.Final {
 		t.Errorf("%+v", e)
 	}
 	second := start(t, key, first.listenSame()...)
@@ -39,7 +39,7 @@ func TestALobbyKeepsItsIdentityAndItsMembers(t *testing.T) {
 		t.Fatalf("another identity: %s, %s", second.info.ID, first.info.ID)
 	}
 	next[client.LobbyBack](t, a, 10*time.Second)
-	next[client.LobbyLost](t, b, time.Second)
+	next[client.LobbyLost](t, b, 5*time.Second)
 	next[client.LobbyBack](t, b, 10*time.Second)
 
 	// Killed, it says nothing, and members come back all the same.
@@ -50,7 +50,7 @@ func TestALobbyKeepsItsIdentityAndItsMembers(t *testing.T) {
 	next[client.LobbyBack](t, a, 10*time.Second)
 	next[client.LobbyBack](t, b, 10*time.Second)
 	_ = b.Close()
-	if e := next[client.Left](t, a, time.Second); e.Peer != hb.ID() || e.Reason != client.SaidSo {
+	if e := next[client.Left](t, a, 5*time.Second); e.Peer != hb.ID() || e.Reason != client.SaidSo {
 		t.Errorf("%+v", e)
 	}
 }
@@ -68,7 +68,7 @@ func TestMembersReachEachOtherThroughTheRelay(t *testing.T) {
 		_ = s.Close()
 	})
 	ha, a := newMember(t, p.info, room)
-	next[client.Joined](t, a, time.Second)
+	next[client.Joined](t, a, 5*time.Second)
 	if !a.Stats().OwnConnection || !b.Stats().OwnConnection {
 		t.Fatal("no connections of their own")
 	}

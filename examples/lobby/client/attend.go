@@ -120,13 +120,11 @@ func (a *attendance) tick() error {
 
 // update sends a new record if our addresses aren't those of the last one.
 func (a *attendance) update() error {
-	a.mu.Lock()
-	before := a.own
-	a.mu.Unlock()
-	if sameAddrs(before, a.addrs()) {
+	addrs := a.addrs()
+	if sameAddrs(a.link.told, addrs) {
 		return nil
 	}
-	record, err := a.seal()
+	record, err := a.seal(addrs)
 	if err != nil {
 		a.cfg.Logger.Warn("own addresses not signed", "error", err)
 		return nil
@@ -134,7 +132,7 @@ func (a *attendance) update() error {
 	a.mu.Lock()
 	a.stats.Updates++
 	a.mu.Unlock()
-	a.unupdated = 0
+	a.unupdated, a.link.told = 0, addrs
 	return a.write(&lobbywire.Message{Kind: &lobbywire.Message_Update{Update: &lobbywire.Update{Record: record}}})
 }
 
@@ -150,17 +148,15 @@ func (a *attendance) write(m *lobbywire.Message) error {
 // addrs are the addresses that others are told, in an order of their own so that
 // the same ones are the same.
 func (c *Client) addrs() []ma.Multiaddr {
+	c.addrsMu.Lock()
 	addrs := c.cfg.Addresses()
+	c.addrsMu.Unlock()
 	sorted := slices.SortedFunc(slices.Values(addrs), func(a, b ma.Multiaddr) int { return a.Compare(b) })
 	return choose(c.host.ID(), sorted, c.cfg.HideAddresses)
 }
 
-// seal makes a record of our addresses.
-func (c *Client) seal() ([]byte, error) {
-	addrs := c.addrs()
-	c.mu.Lock()
-	c.own = addrs
-	c.mu.Unlock()
+// seal makes a record of addresses.
+func (c *Client) seal(addrs []ma.Multiaddr) ([]byte, error) {
 	return seal(c.host.Peerstore().PrivKey(c.host.ID()), addrs)
 }
 

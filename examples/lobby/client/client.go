@@ -13,7 +13,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
-	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/parley-voice/parley/examples/lobby/lobbywire"
 )
@@ -34,11 +33,11 @@ type Client struct {
 	pump       sync.WaitGroup // runPump, which delivers the last word of a client that ended by itself
 
 	changed chan struct{} // holds one if our addresses may have changed
+	addrsMu sync.Mutex    // one call of Config.Addresses at a time
 
 	mu     sync.Mutex // guards what follows
 	roster *roster
 	stats  Stats
-	own    []ma.Multiaddr // in the record that the lobby has, or is being sent
 }
 
 // Stats is what a client counted since it joined, and how it is connected.

@@ -33,8 +33,9 @@ type Config struct {
 	HideAddresses bool
 
 	// Addresses returns the host's addresses, those through relays included;
-	// called at least every 5 s, from one goroutine. Default: what the host
-	// announces, and those of all interfaces that it listens on.
+	// called at least every 5 s, never twice at once; it must not call the
+	// client. Default: what the host announces, and those of all interfaces
+	// that it listens on.
 	Addresses func() []ma.Multiaddr
 
 	// NoPeerstore leaves it to the application to note members' addresses.

@@ -187,7 +187,8 @@ func (c *Client) lobbyAddrs() []ma.Multiaddr {
 // join writes the join and reads the answer into the link.
 func (c *Client) join(l *link) error {
 	_ = l.stream.SetDeadline(time.Now().Add(joinTimeout))
-	record, err := c.seal()
+	l.told = c.addrs()
+	record, err := c.seal(l.told)
 	if err != nil {
 		return err
 	}

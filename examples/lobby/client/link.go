@@ -7,6 +7,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/transport"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/parley-voice/parley/examples/lobby/lobbywire"
 )
@@ -21,6 +22,7 @@ type link struct {
 
 	welcome *lobbywire.Welcome
 	list    []*lobbywire.Member
+	told    []ma.Multiaddr // the addresses that the lobby has of us
 
 	in      chan *lobbywire.Message // closed when the stream ends
 	err     error                   // why it ended; read after in is closed

@@ -27,7 +27,7 @@ func TestALobbyThatRestartsEndsNothing(t *testing.T) {
 	a := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h), Name: "Anna"})
 	b := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h), Name: "Ben"})
 	gone := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h), Name: "Gone"})
-	a.sees(time.Second, b, gone)
+	a.sees(5*time.Second, b, gone)
 	start := time.Now()
 	if err := lobby.Close(); err != nil {
 		t.Error(err)
@@ -35,26 +35,26 @@ func TestALobbyThatRestartsEndsNothing(t *testing.T) {
 	if d := time.Since(start); d > time.Second {
 		t.Errorf("Close took %v", d)
 	}
-	a.waits(time.Second, "lost the lobby is shutting down")
+	a.waits(5*time.Second, "lost the lobby is shutting down")
 	if err := gone.Close(); err != nil { // nobody is there to be told
 		t.Error(err)
 	}
 	openLobby(t, h, server.Config{})
 	back := a.waits(4*time.Second, "back")
 	b.waits(4*time.Second, "back")
-	a.sees(time.Second, b, gone) // who isn't back yet is kept
+	a.sees(5*time.Second, b, gone) // who isn't back yet is kept
 	left := a.waits(10*time.Second, "left "+short(gone.id)+" vanished")
 	if d := left.Sub(back); d < 7*time.Second || d > 9500*time.Millisecond {
 		t.Errorf("who didn't come back left %v after the lobby was back, want 8 s", d)
 	}
-	a.sees(time.Second, b)
-	b.sees(time.Second, a)
+	a.sees(5*time.Second, b)
+	b.sees(5*time.Second, a)
 	for _, m := range []*member{a, b} {
 		m.quiet("left " + short(a.id))
 		m.quiet("left " + short(b.id))
 	}
 	c := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
-	a.sees(time.Second, b, c)
+	a.sees(5*time.Second, b, c)
 }
 
 // While the lobby is away nobody leaves, however long.
@@ -64,7 +64,7 @@ func TestWithoutALobbyNobodyLeaves(t *testing.T) {
 		s := server.New(net.Host(0), server.Config{})
 		a := join(t, net.Host(1), client.Config{Lobby: info(net.Host(0))})
 		b := join(t, net.Host(2), client.Config{Lobby: info(net.Host(0))})
-		a.sees(time.Second, b)
+		a.sees(5*time.Second, b)
 		if a.Stats().OwnConnection {
 			t.Error("a TCP connection on a network without TCP")
 		}
@@ -75,7 +75,7 @@ func TestWithoutALobbyNobodyLeaves(t *testing.T) {
 			t.Errorf("the client knew after %v", d)
 		}
 		// The host would hold it for alive for 30 s, and use no other.
-		waitFor(t, time.Second, "the dead connection to be closed", func() bool { return len(before) == 1 && before[0].IsClosed() })
+		waitFor(t, 5*time.Second, "the dead connection to be closed", func() bool { return len(before) == 1 && before[0].IsClosed() })
 		time.Sleep(5 * time.Minute)
 		a.sees(0, b)
 		net.Restore(0)
@@ -102,7 +102,7 @@ func TestAMemberWithoutNetworkVanishes(t *testing.T) {
 		s := server.New(net.Host(0), server.Config{})
 		a := join(t, net.Host(1), client.Config{Lobby: info(net.Host(0))})
 		b := join(t, net.Host(2), client.Config{Lobby: info(net.Host(0))})
-		a.sees(time.Second, b)
+		a.sees(5*time.Second, b)
 
 		net.Cut(2)
 		time.Sleep(5 * time.Second) // a short disturbance
@@ -122,8 +122,8 @@ func TestAMemberWithoutNetworkVanishes(t *testing.T) {
 		}
 		net.Restore(2)
 		b.waits(20*time.Second, "back")
-		a.sees(time.Second, b)
-		b.sees(time.Second, a)
+		a.sees(5*time.Second, b)
+		b.sees(5*time.Second, a)
 		b.quiet("left")
 		_ = a.Close()
 		_ = b.Close()
@@ -136,7 +136,7 @@ func TestAMemberThatComesBackIsNotMissed(t *testing.T) {
 	lobby, h := newLobby(t, server.Config{})
 	a := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
 	b := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
-	a.sees(time.Second, b)
+	a.sees(5*time.Second, b)
 	for _, c := range h.Network().ConnsToPeer(b.id) {
 		_ = c.Close()
 	}
@@ -144,7 +144,7 @@ func TestAMemberThatComesBackIsNotMissed(t *testing.T) {
 	b.waits(2*time.Second, "back")
 	waitFor(t, 3*time.Second, "the member to be back", func() bool { return lobby.Stats().Resumed == 1 })
 	c := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
-	a.sees(time.Second, b, c)
+	a.sees(5*time.Second, b, c)
 	if got := a.said(); len(got) != 2 || !strings.HasPrefix(got[0], "joined "+short(b.id)) || !strings.HasPrefix(got[1], "joined "+short(c.id)) {
 		t.Errorf("events %q", got)
 	}
@@ -156,13 +156,13 @@ func TestWhoLeftMeanwhileHasLeft(t *testing.T) {
 	_, h := newLobby(t, server.Config{})
 	a := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
 	b := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
-	a.sees(time.Second, b)
+	a.sees(5*time.Second, b)
 	for _, c := range h.Network().ConnsToPeer(a.id) {
 		_ = c.Close()
 	}
 	_ = b.Close()
 	a.waits(2*time.Second, "back")
-	a.sees(time.Second)
+	a.sees(5 * time.Second)
 }
 
 func TestTheSameIdentityElsewhereEndsAClient(t *testing.T) {
@@ -173,7 +173,7 @@ func TestTheSameIdentityElsewhereEndsAClient(t *testing.T) {
 			host := newHost(t, p2ptest.QUIC)
 			first := join(t, host, client.Config{Lobby: info(h)})
 			watcher := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
-			watcher.sees(time.Second, first)
+			watcher.sees(5*time.Second, first)
 			second := join(t, host, client.Config{Lobby: info(h)})
 			first.waits(2*time.Second, "lost the same identity joined")
 			select {
@@ -181,8 +181,8 @@ func TestTheSameIdentityElsewhereEndsAClient(t *testing.T) {
 			case <-time.After(2 * time.Second):
 				t.Fatal("events go on")
 			}
-			second.sees(time.Second, watcher)
-			watcher.sees(time.Second, second)
+			second.sees(5*time.Second, watcher)
+			watcher.sees(5*time.Second, second)
 			watcher.quiet("left")
 			if st := lobby.Stats(); st.Replaced != 1 || st.Members != 2 {
 				t.Errorf("%+v", st)
@@ -210,7 +210,7 @@ func TestAddressesThatChangeAreTold(t *testing.T) {
 		return current
 	}})
 	b := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
-	b.sees(time.Second, a)
+	b.sees(5*time.Second, a)
 	addrs := func() string { return b.Members()[0].Addrs[0].String() }
 	if got := addrs(); got != "/ip4/11.1.1.1/udp/1/quic-v1" {
 		t.Error(got)
@@ -240,8 +240,8 @@ func TestHiddenAddressesAreThoseOfRelaysOnly(t *testing.T) {
 	}
 	hidden := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h), HideAddresses: true, Addresses: addresses})
 	open := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h), Addresses: addresses})
-	hidden.sees(time.Second, open)
-	open.sees(time.Second, hidden)
+	hidden.sees(5*time.Second, open)
+	open.sees(5*time.Second, hidden)
 	if got := open.Members()[0].Addrs; len(got) != 1 || got[0].String() != circuit {
 		t.Errorf("the hidden one is said to be at %v", got)
 	}
@@ -317,8 +317,8 @@ func TestPresenceMovesToAConnectionOfItsOwn(t *testing.T) {
 	lobby := openLobby(t, h, server.Config{})
 	moving := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
 	watcher := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
-	watcher.sees(time.Second, moving)
-	moving.sees(time.Second, watcher)
+	watcher.sees(5*time.Second, moving)
+	moving.sees(5*time.Second, watcher)
 	if moving.Stats().OwnConnection {
 		t.Fatal("a TCP connection without TCP")
 	}
@@ -326,9 +326,9 @@ func TestPresenceMovesToAConnectionOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, 20*time.Second, "connections of their own", func() bool { return lobby.Stats().OwnConnections == 2 })
-	waitFor(t, time.Second, "the clients to know", func() bool { return moving.Stats().OwnConnection && watcher.Stats().OwnConnection })
-	moving.sees(time.Second, watcher)
-	watcher.sees(time.Second, moving)
+	waitFor(t, 5*time.Second, "the clients to know", func() bool { return moving.Stats().OwnConnection && watcher.Stats().OwnConnection })
+	moving.sees(5*time.Second, watcher)
+	watcher.sees(5*time.Second, moving)
 	for _, m := range []*member{moving, watcher} {
 		if got := m.said(); len(got) != 1 || m.Stats().Lost != 0 {
 			t.Errorf("events %q, %+v", got, m.Stats())
@@ -340,5 +340,5 @@ func TestPresenceMovesToAConnectionOfItsOwn(t *testing.T) {
 	if err := moving.Close(); err != nil {
 		t.Error(err)
 	}
-	watcher.waits(time.Second, "left "+short(moving.id)+" left")
+	watcher.waits(5*time.Second, "left "+short(moving.id)+" left")
 }

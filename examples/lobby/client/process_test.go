@@ -89,7 +89,7 @@ func TestHowProcessesEnd(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			watcher := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
 			p := startMember(t, info(h))
-			watcher.waits(time.Second, "joined "+short(p.id))
+			watcher.waits(5*time.Second, "joined "+short(p.id))
 			start := time.Now()
 			c.end(t, p)
 			d := watcher.waits(c.within+5*time.Second, "left "+short(p.id)+" "+c.want).Sub(start)
@@ -97,7 +97,7 @@ func TestHowProcessesEnd(t *testing.T) {
 			if d > c.within {
 				t.Errorf("others knew after %v, want at most %v", d, c.within)
 			}
-			watcher.sees(time.Second)
+			watcher.sees(5 * time.Second)
 		})
 	}
 }
@@ -109,7 +109,7 @@ func TestASuspendedProcessStays(t *testing.T) {
 	lobby, h := newLobby(t, server.Config{})
 	watcher := join(t, newHost(t, p2ptest.QUIC), client.Config{Lobby: info(h)})
 	p := startMember(t, info(h))
-	watcher.waits(time.Second, "joined "+short(p.id))
+	watcher.waits(5*time.Second, "joined "+short(p.id))
 	p.signal(t, syscall.SIGSTOP)
 	time.Sleep(5 * time.Second) // the suspension itself
 	p.signal(t, syscall.SIGCONT)

@@ -115,7 +115,7 @@ func TestCloseTakesAtMostASecond(t *testing.T) {
 		_, _ = io.Copy(io.Discard, s)
 		_ = s.Reset()
 	})
-	m.waits(time.Second, "lost")
+	m.waits(5*time.Second, "lost")
 	<-stuck
 	start := time.Now()
 	if err := m.Close(); err != nil {

@@ -348,3 +348,32 @@ func compare(t *testing.T, step int, h *hub, model map[string]map[peer.ID]*simpl
 		t.Fatalf("step %d: %d members, want %d", step, members, total)
 	}
 }
+
+// Everybody in a room of 200 sees everybody, with records of the size that hosts
+// with several networks have; and again when all of them come back at once.
+func TestARoomOf200(t *testing.T) {
+	const members = 200
+	h := newHub(Limits{})
+	var boxes []*inbox
+	join := func(n int) *inbox {
+		box := &inbox{t: t, self: peer.ID(fmt.Sprintf("member %03d", n))}
+		a := from(box.self, "room", fmt.Sprint(n))
+		a.record = make([]byte, 900)
+		if err := h.join(a, box, t0); err != nil {
+			t.Fatalf("member %d: %+v", n, err)
+		}
+		return box
+	}
+	for n := range members {
+		boxes = append(boxes, join(n))
+	}
+	for n, b := range boxes {
+		h.lost("room", b.self, b)
+		boxes[n] = join(n)
+	}
+	for _, b := range boxes {
+		if len(b.room) != members-1 || !b.resumed || b.ended || len(b.left) > 0 {
+			t.Fatalf("%s sees %d, resumed %t, ended %t, left %v", b.self, len(b.room), b.resumed, b.ended, b.left)
+		}
+	}
+}
