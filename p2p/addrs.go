@@ -98,11 +98,25 @@ func (n *Node) observe(e event.EvtPeerIdentificationCompleted) bool {
 	return !known
 }
 
+// toldNAT is the first byte of what peers are told: there is a NAT between us and
+// the internet.
+const toldNAT = 1
+
+// behindNAT reports whether no interface of ours has a public address.
+func (n *Node) behindNAT() bool {
+	local, err := n.host.Network().InterfaceListenAddresses()
+	return err == nil && len(local) > 0 && !slices.ContainsFunc(local, manet.IsPublicAddr)
+}
+
 // refreshAddrs looks at what the host's addresses are now, and has peers told if
 // they are others than before.
 func (n *Node) refreshAddrs() {
 	addrs := n.ownAddrs()
-	b := appendAddrs(nil, addrs)
+	b := []byte{0}
+	if n.behindNAT() {
+		b[0] = toldNAT
+	}
+	b = appendAddrs(b, addrs)
 	if old := n.told.Swap(&b); old != nil && slices.Equal(*old, b) {
 		return
 	}

@@ -76,6 +76,7 @@ type pair struct {
 	holes     punching
 	told      []ma.Multiaddr // where the peer says it is
 	fresh     bool           // told isn't taken up yet
+	farNAT    bool           // there is a NAT before the peer
 	addrs     []ma.Multiaddr // of told, what may be dialed from here
 	relayDone func()         // ends the note that voice depends on a relay
 	closing   []*sideConn    // to be closed once no lock is held

@@ -80,11 +80,12 @@ func (p *pair) pathOfLocked(c network.Conn) *path {
 			return pt
 		}
 	}
-	class := p.classifyLocked(c)
+	class := classify(c)
 	if len(p.paths) >= maxPaths || !p.t.node.cfg.allows(class.kind) {
 		return nil
 	}
 	pt := &path{conn: c, class: class, laneCap: maxLanes, budget: budgetOf(c)}
+	p.judgeKindLocked(pt)
 	pt.senior = p.smaller == (c.Stat().Direction == network.DirOutbound)
 	p.paths = append(p.paths, pt)
 	return pt

@@ -68,7 +68,6 @@ type punching struct {
 	answer chan punchMessage // for it
 	theirs punchMessage      // the attempt that the peer began
 	limit  bucket            // of attempts that the peer may begin
-	tried  time.Time         // when either side last dialed
 }
 
 // punch makes one attempt.
@@ -149,9 +148,6 @@ func (p *pair) punchedLocked(c *control, b []byte, at time.Time) bool {
 
 // punchDial dials while the peer does. One of the two is the client.
 func (p *pair) punchDial(ctx context.Context, addrs []ma.Multiaddr, client bool) error {
-	p.mu.Lock()
-	p.holes.tried = time.Now()
-	p.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, punchDial)
 	defer cancel()
 	ctx = network.WithForceDirectDial(ctx, "hole-punching")

@@ -21,6 +21,7 @@ type aim uint8
 
 const (
 	aimNone   aim = iota
+	aimMeet       // there is no connection at all
 	aimRescue     // the paths there are don't answer
 	aimDirect     // there is only a way through a relay
 	aimLAN        // there is a direct way, and maybe one that doesn't leave the house
@@ -34,6 +35,8 @@ const (
 	hopeless    = time.Second            // in doubt, until a direct way is dialed anew
 	seekRescue  = 300 * time.Millisecond // between searches for a rescue at first; more and more, to
 	seekRescued = 5 * time.Second
+	seekMeet    = 500 * time.Millisecond // for a direct connection to be made first
+	seekMeets   = 30 * time.Second       // between searches in the end
 	seekRenew   = time.Second
 	seekSpare   = 3 * time.Second  // after a direct path is there
 	seekAgain   = 30 * time.Second // between searches for a spare
@@ -50,7 +53,6 @@ type seeking struct {
 	running bool
 	tries   int
 	at      time.Time // of the next search for aim
-	plain   time.Time // until when a new direct connection is one that we dialed
 }
 
 // retry makes the next search for whatever it is for due now, as if it were the
@@ -69,7 +71,12 @@ func (p *pair) keepSeekLocked(now time.Time) time.Time {
 // there is, and something that lasts.
 func (p *pair) aimsLocked(now time.Time) (better, safer aim) {
 	cfg := &p.t.node.cfg
-	if cfg.NoDial || len(p.paths) == 0 || p.far == 0 || p.farLeft {
+	switch {
+	case cfg.NoDial:
+		return aimNone, aimNone
+	case len(p.paths) == 0 && cfg.Relaying == AllowRelayed:
+		return aimNone, aimMeet // OnlyRelayed dials circuits anyway
+	case len(p.paths) == 0, p.far == 0, p.farLeft:
 		return aimNone, aimNone
 	}
 	best := p.best
@@ -106,7 +113,7 @@ func (p *pair) seekLocked(s *seeking, a aim, now time.Time) time.Time {
 		return now.Add(time.Hour) // its end wakes the keeper
 	}
 	if a != s.aim {
-		*s = seeking{aim: a, at: now.Add(delayOf(a)), plain: s.plain}
+		*s = seeking{aim: a, at: now.Add(delayOf(a))}
 	}
 	if a == aimNone {
 		return now.Add(time.Hour)
@@ -115,9 +122,6 @@ func (p *pair) seekLocked(s *seeking, a aim, now time.Time) time.Time {
 		return s.at
 	}
 	s.running = true
-	if a == aimDirect || a == aimLAN {
-		s.plain = now.Add(seekDial)
-	}
 	search := search{
 		pair: p, state: s, aim: a,
 		direct:   slices.Clone(p.addrs),
@@ -142,6 +146,8 @@ func delayOf(a aim) time.Duration {
 		return time.Second
 	case aimDirect:
 		return 100 * time.Millisecond // for the peer to say where it is
+	case aimMeet:
+		return seekMeet
 	case aimNone, aimRescue, aimRenew:
 	}
 	return 0
@@ -151,6 +157,8 @@ func delayOf(a aim) time.Duration {
 func (a aim) rest(tries int) time.Duration {
 	var d time.Duration
 	switch a {
+	case aimMeet:
+		d = min(seekRescue<<min(tries/4, 8), seekMeets)
 	case aimRescue:
 		d = min(seekRescue<<min(tries/4, 8), seekRescued)
 	case aimDirect, aimLAN:
@@ -186,7 +194,7 @@ func (s *search) run() {
 	switch s.aim {
 	case aimRescue:
 		s.rescue(ctx)
-	case aimRenew, aimSpare:
+	case aimMeet, aimRenew, aimSpare:
 		_ = s.circuit(ctx) // whether it worked shows as a connection
 	case aimLAN:
 		s.side(ctx, slices.DeleteFunc(slices.Clone(s.direct), func(a ma.Multiaddr) bool { return !isLAN(a) }))
@@ -205,9 +213,6 @@ func (s *search) run() {
 	k.running = false
 	k.tries++
 	k.at = now.Add(s.aim.rest(k.tries))
-	if s.aim == aimDirect || s.aim == aimLAN {
-		k.plain = now.Add(200 * time.Millisecond)
-	}
 	p.dirty.Store(true)
 	p.wakeUp()
 }
@@ -215,7 +220,6 @@ func (s *search) run() {
 func (p *pair) wantsDirect() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.seek.plain = time.Time{} // what comes now was punched
 	better, _ := p.aimsLocked(time.Now())
 	return better == aimDirect
 }

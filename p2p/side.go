@@ -65,7 +65,7 @@ func (n *Node) dialSide(ctx context.Context, p peer.ID, addr ma.Multiaddr) (*sid
 	if tr == nil {
 		return nil, fmt.Errorf("%w: %s", errNoTransport, addr)
 	}
-	raw, err := tr.Dial(ctx, addr, p)
+	raw, err := dialBounded(ctx, tr, addr, p)
 	if err != nil {
 		return nil, fmt.Errorf("p2p: dial %s: %w", addr, err)
 	}
@@ -75,6 +75,32 @@ func (n *Node) dialSide(ctx context.Context, p peer.ID, addr ma.Multiaddr) (*sid
 		return nil, ErrNodeClosed
 	}
 	return c, nil
+}
+
+// dialBounded dials, and gives up when ctx ends whatever the transport does: a
+// relay may wait for a dead peer for a minute, and libp2p's client for the relay.
+func dialBounded(ctx context.Context, tr transport.Transport, addr ma.Multiaddr, p peer.ID) (transport.CapableConn, error) {
+	type result struct {
+		conn transport.CapableConn
+		err  error
+	}
+	dialed := make(chan result)
+	go func() { // ends when the transport has let go
+		conn, err := tr.Dial(ctx, addr, p)
+		select {
+		case dialed <- result{conn, err}:
+		case <-ctx.Done():
+			if err == nil {
+				_ = conn.Close() // nobody waits for it any more
+			}
+		}
+	}()
+	select {
+	case r := <-dialed:
+		return r.conn, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func newSideConn(n *Node, raw transport.CapableConn) *sideConn {

@@ -76,11 +76,17 @@ func (n *Node) giveUp(id peer.ID) {
 // addrsLocked takes what the peer says of where it is; false if it makes no
 // sense.
 func (p *pair) addrsLocked(b []byte, at time.Time) bool {
-	addrs, err := parseAddrs(b)
+	if len(b) == 0 {
+		return false
+	}
+	addrs, err := parseAddrs(b[1:])
 	if err != nil {
 		return false
 	}
-	p.told = addrs
+	p.told, p.farNAT = addrs, b[0]&toldNAT != 0
+	for _, pt := range p.paths {
+		p.judgeKindLocked(pt)
+	}
 	p.seek.retry(at)
 	p.fresh = true
 	p.wakeUp()
@@ -123,25 +129,16 @@ func (p *pair) ownAddrsChanged() {
 	p.wakeUp()
 }
 
-// classifyLocked judges a connection, and whether it came by hole punching: by
-// ours, or by libp2p's, which is tried for every connection through a relay and
-// makes both ends believe that they dialed.
-func (p *pair) classifyLocked(c network.Conn) connClass {
-	class := classify(c)
-	if class.kind != link.Direct {
-		return class
+// judgeKindLocked tells a hole that was punched from a direct way: there is a NAT
+// at both ends, so both had to send first. By whom, libp2p or us, and when, is
+// all the same.
+func (p *pair) judgeKindLocked(pt *path) {
+	switch k := &pt.class.kind; {
+	case *k == link.Direct && p.farNAT && p.t.node.natted():
+		*k = link.Punched
+	case *k == link.Punched && !p.farNAT:
+		*k = link.Direct
 	}
-	now := time.Now()
-	relayed := false
-	for _, pt := range p.paths {
-		relayed = relayed || pt.class.kind == link.Relayed
-	}
-	dialed := now.Before(p.seek.plain)
-	punched := now.Sub(p.holes.tried) < punchDial+time.Second
-	if !dialed && (punched || relayed && c.Stat().Direction == network.DirOutbound) {
-		class.kind = link.Punched
-	}
-	return class
 }
 
 // noPath is the code for a stream on a connection that isn't used.
