@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -274,7 +275,7 @@ func TestWhyThereIsNoPathYetIsTold(t *testing.T) {
 	inBubble(t, p2ptest.Config{}, Config{}, func(t *testing.T, net *p2ptest.Network, e []*end) {
 		a, b := e[0], e[1]
 		connect(t, net, 0, 1)
-		if err := b.Transport.Close(); err != nil {
+		if err := b.Close(); err != nil {
 			t.Fatal(err)
 		}
 		a.join(b)
@@ -306,6 +307,7 @@ func TestLeaveLeavesNoStreamBehind(t *testing.T) {
 		}
 		_ = a.SendVoice(b.id, make([]byte, 10)) // opens a lane
 		for d, t0 := time.Duration(rand.IntN(100))*time.Microsecond, time.Now(); time.Since(t0) < d; {
+			runtime.Gosched() // for less time than a sleep takes
 		}
 		if err := a.Leave(b.id); err != nil {
 			t.Fatal(err)

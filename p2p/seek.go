@@ -122,7 +122,7 @@ func (p *pair) seekLocked(s *seeking, a aim, now time.Time) time.Time {
 		return s.at
 	}
 	s.running = true
-	search := search{
+	next := search{
 		pair: p, state: s, aim: a,
 		direct:   slices.Clone(p.addrs),
 		doubtful: map[peer.ID]bool{},
@@ -130,10 +130,10 @@ func (p *pair) seekLocked(s *seeking, a aim, now time.Time) time.Time {
 	}
 	for _, pt := range p.paths {
 		if id := relayOf(pt.conn.RemoteMultiaddr()); id != "" && (pt.alive.lost || pt.inDoubt(now)) {
-			search.doubtful[id] = true
+			next.doubtful[id] = true
 		}
 	}
-	p.wg.Go(search.run)
+	p.wg.Go(next.run)
 	return now.Add(time.Hour)
 }
 
@@ -295,7 +295,7 @@ func (s *search) circuit(ctx context.Context) error {
 		}
 		seen[id] = true
 	}
-	err := error(swarm.ErrNoAddresses)
+	err := swarm.ErrNoAddresses
 	for _, a := range slices.Concat(first, last) {
 		if ctx.Err() != nil {
 			return ctx.Err()
