@@ -18,6 +18,7 @@ const (
 	dialEager   = time.Minute            // after a join or a loss
 	dialPatient = 10 * time.Minute       // after a loss: a second or two between attempts
 	dialMost    = 30 * time.Second       // longest rest later; chance adds up to as much again
+	dialBlind   = time.Second            // between looks whether an address is known now
 	dialWait    = 250 * time.Millisecond // for which the larger peer ID lets the smaller one dial first
 )
 
@@ -109,6 +110,11 @@ func (p *pair) runDial() {
 		d.rest = min(max(2*d.rest, time.Second), dialMost)
 	}
 	d.at = now.Add(d.rest + rand.N(d.rest))
+	if d.noAddrs {
+		// Both may learn of each other at the same moment: the one that waits
+		// goes on waiting.
+		d.at = now.Add(dialBlind)
+	}
 	p.dirty.Store(true)
 	p.wakeUp()
 }

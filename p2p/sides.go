@@ -125,7 +125,9 @@ func (p *pair) ownAddrsChanged() {
 	}
 	now := time.Now()
 	p.seek.retry(now)
-	p.dial.at = earlier(p.dial.at, now)
+	if now.Sub(p.dial.since) > dialWait {
+		p.dial.at = earlier(p.dial.at, now)
+	}
 	p.wakeUp()
 }
 
