@@ -49,6 +49,33 @@ func parseAddrs(b []byte) ([]ma.Multiaddr, error) {
 	return addrs, nil
 }
 
+// toldNAT is the flag of what peers are told: there is a NAT between us and the
+// internet.
+const toldNAT = 1
+
+// whereabouts are the body of a frame of type frameAddrs.
+type whereabouts struct {
+	nat   bool
+	addrs []ma.Multiaddr
+}
+
+func appendWhereabouts(dst []byte, w whereabouts) []byte {
+	flags := byte(0)
+	if w.nat {
+		flags = toldNAT
+	}
+	return appendAddrs(append(dst, flags), w.addrs)
+}
+
+func parseWhereabouts(b []byte) (w whereabouts, err error) {
+	if len(b) == 0 {
+		return w, errMalformed
+	}
+	w.nat = b[0]&toldNAT != 0
+	w.addrs, err = parseAddrs(b[1:])
+	return w, err
+}
+
 // runEvents follows the host's own addresses, until the subscription is closed.
 func (n *Node) runEvents(sub event.Subscription) {
 	n.refreshAddrs()
@@ -98,10 +125,6 @@ func (n *Node) observe(e event.EvtPeerIdentificationCompleted) bool {
 	return !known
 }
 
-// toldNAT is the first byte of what peers are told: there is a NAT between us and
-// the internet.
-const toldNAT = 1
-
 // behindNAT reports whether no interface of ours has a public address.
 func (n *Node) behindNAT() bool {
 	local, err := n.host.Network().InterfaceListenAddresses()
@@ -111,12 +134,7 @@ func (n *Node) behindNAT() bool {
 // refreshAddrs looks at what the host's addresses are now, and has peers told if
 // they are others than before.
 func (n *Node) refreshAddrs() {
-	addrs := n.ownAddrs()
-	b := []byte{0}
-	if n.behindNAT() {
-		b[0] = toldNAT
-	}
-	b = appendAddrs(b, addrs)
+	b := appendWhereabouts(nil, whereabouts{n.behindNAT(), n.ownAddrs()})
 	if old := n.told.Swap(&b); old != nil && slices.Equal(*old, b) {
 		return
 	}

@@ -133,7 +133,7 @@ func (p *pair) punchedLocked(c *control, b []byte, at time.Time) bool {
 		}
 		if p.t.node.cfg.mayGoDirect() && len(c.punches) < 4 && h.limit.take(at) {
 			h.theirs = m
-			c.punches = append(c.punches, appendPunch(nil, punchMessage{punchAnswer, m.id, publicAddrs(p.t.node.toldAddrs())}))
+			c.punches = append(c.punches, appendPunch(nil, punchMessage{punchAnswer, m.id, publicAddrs(p.t.node.where().addrs)}))
 			poke(c.kick)
 		}
 	case punchSync:

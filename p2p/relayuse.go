@@ -44,21 +44,10 @@ func (p *pair) dependLocked(pt *path) {
 // OnlyRelayed only the last.
 func (n *Node) Addrs() []ma.Multiaddr { return n.ownAddrs() }
 
-// natted reports whether peers were last told that we are behind a NAT.
-func (n *Node) natted() bool {
-	b := n.told.Load()
-	return b != nil && (*b)[0]&toldNAT != 0
-}
-
-// toldAddrs are our addresses as peers were last told them.
-func (n *Node) toldAddrs() []ma.Multiaddr {
-	b := n.told.Load()
-	if b == nil {
-		return nil
+// where is what peers were last told of us.
+func (n *Node) where() (w whereabouts) {
+	if b := n.told.Load(); b != nil {
+		w, _ = parseWhereabouts(*b) // we wrote it
 	}
-	addrs, err := parseAddrs((*b)[1:])
-	if err != nil {
-		return nil
-	}
-	return addrs
+	return w
 }

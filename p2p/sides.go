@@ -76,14 +76,11 @@ func (n *Node) giveUp(id peer.ID) {
 // addrsLocked takes what the peer says of where it is; false if it makes no
 // sense.
 func (p *pair) addrsLocked(b []byte, at time.Time) bool {
-	if len(b) == 0 {
-		return false
-	}
-	addrs, err := parseAddrs(b[1:])
+	w, err := parseWhereabouts(b)
 	if err != nil {
 		return false
 	}
-	p.told, p.farNAT = addrs, b[0]&toldNAT != 0
+	p.told, p.farNAT = w.addrs, w.nat
 	for _, pt := range p.paths {
 		p.judgeKindLocked(pt)
 	}
@@ -136,7 +133,7 @@ func (p *pair) ownAddrsChanged() {
 // all the same.
 func (p *pair) judgeKindLocked(pt *path) {
 	switch k := &pt.class.kind; {
-	case *k == link.Direct && p.farNAT && p.t.node.natted():
+	case *k == link.Direct && p.farNAT && p.t.node.where().nat:
 		*k = link.Punched
 	case *k == link.Punched && !p.farNAT:
 		*k = link.Direct
