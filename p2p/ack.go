@@ -1,6 +1,9 @@
 package p2p
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // flightSize is the number of packets that may be written and not settled.
 const flightSize = 256
@@ -117,10 +120,17 @@ type rttEstimate struct {
 	smoothed  time.Duration
 	low, last time.Duration // lowest in the present 10 s and in those before
 	since     time.Time
+
+	recent [rttRecent]time.Duration // the last samples, a ring
+	count  int                      // of all samples
 }
+
+const rttRecent = 9
 
 func (r *rttEstimate) add(sample time.Duration, now time.Time) {
 	sample = max(sample, time.Microsecond)
+	r.recent[r.count%rttRecent] = sample
+	r.count++
 	if r.smoothed == 0 {
 		r.smoothed, r.low, r.last, r.since = sample, sample, sample, now
 		return
@@ -130,6 +140,18 @@ func (r *rttEstimate) add(sample time.Duration, now time.Time) {
 		r.last, r.low, r.since = r.low, sample, now
 	}
 	r.low = min(r.low, sample)
+}
+
+// typical is the median of the last samples: what a round trip takes when nothing
+// is lost. A sample that waited for a retransmission is far above it.
+func (r *rttEstimate) typical() time.Duration {
+	n := min(r.count, rttRecent)
+	if n == 0 {
+		return 0
+	}
+	sorted := r.recent
+	slices.Sort(sorted[:n])
+	return sorted[(n-1)/2]
 }
 
 // trusted is the round-trip time that bounds are made of: the smoothed one,

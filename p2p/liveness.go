@@ -12,6 +12,8 @@ const (
 	pingLost   = 500 * time.Millisecond  // between questions on a path that is lost or was
 	pingSpare  = 15 * time.Second        // of silence on a path that carries no voice
 	lostAfter  = 2500 * time.Millisecond // without a sign of life or an answer a path is lost
+	rttSoon    = 300 * time.Millisecond  // the same until it was measured
+	rttSure    = 5                       // times
 	// pingMissing is less than there is between two pings that are answered.
 	pingMissing = time.Second
 	rttMaxAge   = 30 * time.Second // of a round-trip time before it is measured again
@@ -85,9 +87,9 @@ func (l *liveness) pong(id uint64, at time.Time, rtt *rttEstimate) {
 }
 
 // pingedAt notes a question of the peer. One that asks again sooner than anybody
-// does who has an answer misses ours.
+// does who has an answer misses ours, unless we know better.
 func (l *liveness) pingedAt(at time.Time) {
-	l.urgent = l.urgent || at.Sub(l.pinged) < pingMissing
+	l.urgent = l.urgent || at.Sub(l.pinged) < pingMissing && at.Sub(l.rttAt) > pingMissing
 	l.pinged = at
 }
 
@@ -97,6 +99,15 @@ func (l *liveness) overdue(now time.Time) time.Duration {
 		return 0
 	}
 	return now.Sub(l.open)
+}
+
+// rttAge is how old the round-trip time may become: the first one may have waited
+// for a retransmission, and who only listens measures it by this alone.
+func (pt *path) rttAge() time.Duration {
+	if pt.rtt.count < rttSure {
+		return rttSoon
+	}
+	return rttMaxAge
 }
 
 // doubtLimit is for how long an answer may be awaited.
@@ -170,8 +181,8 @@ func (p *pair) pingDueLocked(pt *path, now time.Time) time.Time {
 		due = l.asked.Add(max(pingAgain, pt.rtt.smoothed*3/2))
 	case l.rttAt.IsZero(), l.urgent:
 		due = now
-	case l.rttAt.Add(rttMaxAge).Before(due):
-		due = l.rttAt.Add(rttMaxAge)
+	case l.rttAt.Add(pt.rttAge()).Before(due):
+		due = l.rttAt.Add(pt.rttAge())
 	case p.best != nil && p.best != pt && p.best.alive.overdue(now) > p.best.doubtLimit()/2 && l.asked.Before(p.best.alive.open):
 		due = now // it may be needed soon
 	}

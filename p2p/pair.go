@@ -358,7 +358,7 @@ func (p *pair) path() link.Path {
 		return v
 	}
 	if p.best != nil {
-		v.RTT = p.best.rtt.smoothed
+		v.RTT = p.best.rtt.typical()
 		v.Lanes = p.lanesLocked(p.best)
 		v.Reason = p.whyLocked(p.best, time.Now())
 	}

@@ -138,7 +138,7 @@ func (p *pair) refreshLocked(now time.Time) bool {
 		return false
 	}
 	if best != nil {
-		v.RTT, v.Lanes = best.rtt.smoothed, p.lanesLocked(best)
+		v.RTT, v.Lanes = best.rtt.typical(), p.lanesLocked(best)
 		v.Reason = p.whyLocked(best, now)
 	} else {
 		v.Reason = p.reasonLocked()

@@ -181,3 +181,25 @@ func TestBucket(t *testing.T) {
 		t.Errorf("%d tokens in 10 s at 2 a second and a burst of 4", taken)
 	}
 }
+
+func TestTypicalRoundTripTimeIsNotThatOfARetransmission(t *testing.T) {
+	var r rttEstimate
+	now := time.Now()
+	for i := range 20 {
+		sample := 50 * time.Millisecond
+		if i%3 == 0 {
+			sample = 210 * time.Millisecond
+		}
+		r.add(sample, now)
+		now = now.Add(60 * time.Millisecond)
+		if got := r.typical(); i > 0 && got != 50*time.Millisecond {
+			t.Errorf("after %d samples %v", i+1, got)
+		}
+	}
+	for range rttRecent {
+		r.add(300*time.Millisecond, now)
+	}
+	if got := r.typical(); got != 300*time.Millisecond {
+		t.Errorf("a way that became longer takes %v", got)
+	}
+}
