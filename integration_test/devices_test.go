@@ -118,7 +118,7 @@ func TestCallSurvivesTheSoundServersCrash(t *testing.T) {
 		}
 	}
 	server.Restart()
-	mustReturn(t, server, ends, time.Now())
+	mustReturn(t, server, ends, time.Now(), 10*time.Second)
 	for i, c := range ends {
 		for _, d := range []session.Device{session.Microphone, session.Speaker} {
 			c.awaitDevice(t, marks[i], d, true)
@@ -130,16 +130,16 @@ func TestCallSurvivesTheSoundServersCrash(t *testing.T) {
 	mustConverse(t, server, ends, said)
 }
 
-// mustReturn has both callers talk without end and each hear the other within
-// soundReturns.
-func mustReturn(t *testing.T, server *pulsetest.Server, ends [2]*caller, back time.Time) {
+// mustReturn has both callers talk without end and each hear the other within a
+// time.
+func mustReturn(t *testing.T, server *pulsetest.Server, ends [2]*caller, back time.Time, within time.Duration) {
 	t.Helper()
 	var ears [2]*tape
 	for i, c := range ends {
 		ears[i] = tapeOf(t, server, c.machine.EarSource)
 	}
 	for i, c := range ends {
-		stop := speakInto(t, server, c.machine.MouthSink, audiotest.Babble(uint64(i), soundReturns+time.Second)).stop
+		stop := speakInto(t, server, c.machine.MouthSink, audiotest.Babble(uint64(i), within+time.Second)).stop
 		defer stop()
 	}
 	for i, ear := range ears {
@@ -149,7 +149,7 @@ func mustReturn(t *testing.T, server *pulsetest.Server, ends [2]*caller, back ti
 				t.Logf("%d hears the other %v after the sound server is back", i, heard.Sub(back).Round(time.Millisecond))
 				break
 			}
-			if time.Since(back) > soundReturns {
+			if time.Since(back) > within {
 				t.Fatalf("%d hears nothing %v after the sound server is back: %s; %+v", i, time.Since(back), ends[i].Why(ends[1-i].Self()), ends[i].Stats())
 			}
 			time.Sleep(10 * time.Millisecond)
@@ -197,7 +197,7 @@ func TestCallSurvivesASoundServerThatHangs(t *testing.T) {
 	}
 	time.Sleep(5 * time.Second)
 	server.Resume()
-	mustReturn(t, server, ends, time.Now())
+	mustReturn(t, server, ends, time.Now(), 10*time.Second)
 	for i, c := range ends {
 		c.awaitDevice(t, marks[i], session.Microphone, true)
 		c.awaitDevice(t, marks[i], session.Speaker, true)

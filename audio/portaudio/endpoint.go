@@ -18,6 +18,7 @@ const (
 	hungOpen      = time.Second             // for opening that other device, from which on it hangs too
 	retryInterval = 500 * time.Millisecond  // between attempts to get audio flowing
 	returnEvery   = 2 * time.Second         // between attempts to leave a fallback
+	standInGrace  = 400 * time.Millisecond  // for a device that hung to wake up beside its stand-in
 	closePatience = 250 * time.Millisecond  // for a stream to close
 	checkInterval = 50 * time.Millisecond   // between looks at whether audio flows
 )
@@ -127,6 +128,8 @@ type supervisor struct {
 	*endpoint
 	active    *pump         // whose audio counts
 	candidate *pump         // being opened, to replace active
+	standIn   *pump         // open, to replace active unless that wakes up
+	opened    time.Duration // when standIn was
 	left      []*pump       // see leftBehind
 	adopted   time.Duration // when active became that
 	tried     time.Duration // when a candidate was last started
@@ -198,6 +201,7 @@ func (s *supervisor) check() {
 	if s.active != nil {
 		s.listen()
 	}
+	s.settle()
 	s.yield()
 	s.retry()
 }

@@ -9,7 +9,7 @@ import (
 // retry starts to open a device if that may help: none is in use, or the one in
 // use hangs, or it isn't the one that was asked for.
 func (s *supervisor) retry() {
-	if s.candidate != nil || s.closed() {
+	if s.candidate != nil || s.standIn != nil || s.closed() {
 		return
 	}
 	now := s.now()
@@ -90,6 +90,31 @@ func (s *supervisor) judge() {
 		s.tried = s.now()
 		return
 	}
+	if old != nil && lost && !s.yielding {
+		s.standIn, s.opened = p, s.now() // if the one in use wakes up too, it is the better one
+		return
+	}
+	s.replace(p, before, lost)
+}
+
+// settle decides about a stand-in that has been opened: whatever woke up the sound
+// system for it may have woken the device in use.
+func (s *supervisor) settle() {
+	p := s.standIn
+	switch lost := s.Faults().Lost; {
+	case p == nil:
+	case s.active != nil && !lost:
+		s.standIn = nil
+		p.stop()
+	case s.active == nil || s.now()-s.opened > standInGrace:
+		s.standIn = nil
+		s.replace(p, s.Device(), lost)
+	}
+}
+
+// replace adopts a pump in place of the one in use, if there is one.
+func (s *supervisor) replace(p *pump, before Device, lost bool) {
+	old := s.active
 	s.adopt(p)
 	if old != nil {
 		if !s.yielding {
@@ -150,10 +175,12 @@ func (s *supervisor) shutDown() {
 	if s.active != nil && !s.yielding {
 		s.active.stop()
 	}
-	if s.candidate != nil {
-		s.candidate.stop()
+	for _, p := range []*pump{s.candidate, s.standIn} {
+		if p != nil {
+			p.stop()
+		}
 	}
-	for _, p := range []*pump{s.active, s.candidate} {
+	for _, p := range []*pump{s.active, s.candidate, s.standIn} {
 		if p == nil {
 			continue
 		}
