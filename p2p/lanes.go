@@ -24,7 +24,8 @@ const (
 	// laneCapTime after a lane was refused for being one too many, the far end
 	// is asked for one more again: what it was short of may have passed.
 	laneCapTime = 10 * time.Second
-	// laneUse after voice came on a path, its lanes may carry acknowledgements.
+	// laneUse after voice came on a path, its lanes may carry acknowledgements;
+	// after ours went over it, what is on them may still be on its way.
 	laneUse = time.Second
 	// epochWait is for the control stream that announces a lane's epoch.
 	epochWait = 2 * time.Second
@@ -154,6 +155,10 @@ func (p *pair) dropUnusedLocked(now time.Time) time.Time {
 	}
 	for _, pt := range p.paths {
 		if pt == p.best || pt == also || pt == from {
+			continue
+		}
+		if over := pt.left.Add(laneUse); now.Before(over) {
+			next = earlier(next, over)
 			continue
 		}
 		for _, ln := range pt.lanes {

@@ -41,6 +41,7 @@ func (p *pair) moveLocked(to *path, now time.Time) {
 	if from == nil || from.gone {
 		return
 	}
+	from.left = now
 	for _, ln := range from.lanes {
 		if ln != nil {
 			p.sending.flight.settleLane(ln) // what is on it doesn't count against the new path

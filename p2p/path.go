@@ -17,6 +17,7 @@ type path struct {
 
 	senior bool      // the smaller peer ID dialed it
 	voice  time.Time // when voice came on it last, or it carried ours
+	left   time.Time // when it ceased to carry our voice: what is on its lanes may still arrive
 	budget budget
 
 	cur     *control // answered in both directions
