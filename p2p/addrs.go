@@ -59,12 +59,12 @@ type whereabouts struct {
 	addrs []ma.Multiaddr
 }
 
-func appendWhereabouts(dst []byte, w whereabouts) []byte {
+func encodeWhereabouts(w whereabouts) []byte {
 	flags := byte(0)
 	if w.nat {
 		flags = toldNAT
 	}
-	return appendAddrs(append(dst, flags), w.addrs)
+	return appendAddrs([]byte{flags}, w.addrs)
 }
 
 func parseWhereabouts(b []byte) (w whereabouts, err error) {
@@ -134,7 +134,7 @@ func (n *Node) behindNAT() bool {
 // refreshAddrs looks at what the host's addresses are now, and has peers told if
 // they are others than before.
 func (n *Node) refreshAddrs() {
-	b := appendWhereabouts(nil, whereabouts{n.behindNAT(), n.ownAddrs()})
+	b := encodeWhereabouts(whereabouts{n.behindNAT(), n.ownAddrs()})
 	if old := n.told.Swap(&b); old != nil && slices.Equal(*old, b) {
 		return
 	}

@@ -28,13 +28,13 @@ func TestGoldenBytesOfAddresses(t *testing.T) {
 		body  []byte
 		parse func([]byte) ([]byte, error) // and write again
 	}{
-		"frame-addrs": {frameAddrs, appendWhereabouts(nil, goldenAddrs), func(b []byte) ([]byte, error) {
+		"frame-addrs": {frameAddrs, encodeWhereabouts(goldenAddrs), func(b []byte) ([]byte, error) {
 			w, err := parseWhereabouts(b)
-			return appendWhereabouts(nil, w), err
+			return encodeWhereabouts(w), err
 		}},
-		"frame-punch": {framePunch, appendPunch(nil, goldenPunch), func(b []byte) ([]byte, error) {
+		"frame-punch": {framePunch, encodePunch(goldenPunch), func(b []byte) ([]byte, error) {
 			m, err := parsePunch(b)
-			return appendPunch(nil, m), err
+			return encodePunch(m), err
 		}},
 	} {
 		want := golden(t, name)
@@ -51,7 +51,7 @@ func TestGoldenBytesOfAddresses(t *testing.T) {
 		cutEverywhere(t, name, want, func(b []byte) error { _, _, err := parseFrame(b); return err })
 	}
 	// A body that is cut is malformed, or holds fewer addresses.
-	whole := appendWhereabouts(nil, goldenAddrs)
+	whole := encodeWhereabouts(goldenAddrs)
 	for i := range whole {
 		if w, err := parseWhereabouts(whole[:i]); err == nil && len(w.addrs) >= len(goldenAddrs.addrs) {
 			t.Errorf("cut at byte %d it holds %v", i, w.addrs)
@@ -81,14 +81,14 @@ func TestAddressesAreBounded(t *testing.T) {
 }
 
 func FuzzAddrsAndPunch(f *testing.F) {
-	f.Add(appendWhereabouts(nil, goldenAddrs))
-	f.Add(appendPunch(nil, goldenPunch))
+	f.Add(encodeWhereabouts(goldenAddrs))
+	f.Add(encodePunch(goldenPunch))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if w, err := parseWhereabouts(b); err == nil {
 			if len(w.addrs) > maxAddrs {
 				t.Fatalf("%d addresses", len(w.addrs))
 			}
-			again, err := parseWhereabouts(appendWhereabouts(nil, w))
+			again, err := parseWhereabouts(encodeWhereabouts(w))
 			if err != nil || again.nat != w.nat || !slices.EqualFunc(again.addrs[:min(len(again.addrs), len(w.addrs))], w.addrs[:len(again.addrs)], ma.Multiaddr.Equal) {
 				t.Fatalf("%v is written and read as %v, %v", w, again, err)
 			}
@@ -195,7 +195,7 @@ func TestPunchesAreLimited(t *testing.T) {
 		s, _, _ := x.announced(a)
 		for i := range 50 {
 			m := punchMessage{step: punchConnect, id: uint64(i + 1), addrs: goldenAddrs.addrs}
-			if _, err := s.Write(appendFrame(nil, frame{kind: framePunch, data: appendPunch(nil, m)})); err != nil {
+			if _, err := s.Write(appendFrame(nil, frame{kind: framePunch, data: encodePunch(m)})); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(20 * time.Millisecond)

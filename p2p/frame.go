@@ -14,8 +14,8 @@ const (
 	framePing = 3 // an opaque id, as uvarint
 	framePong = 4 // the id of the ping
 
-	frameAddrs = 5 // where the sender can be reached: see appendAddrs
-	framePunch = 6 // about hole punching: see appendPunch
+	frameAddrs = 5 // where the sender can be reached: see whereabouts
+	framePunch = 6 // about hole punching: see punchMessage
 )
 
 const (

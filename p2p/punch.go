@@ -42,10 +42,8 @@ type punchMessage struct {
 	addrs []ma.Multiaddr
 }
 
-func appendPunch(dst []byte, m punchMessage) []byte {
-	dst = append(dst, m.step)
-	dst = binary.AppendUvarint(dst, m.id)
-	return appendAddrs(dst, m.addrs)
+func encodePunch(m punchMessage) []byte {
+	return appendAddrs(binary.AppendUvarint([]byte{m.step}, m.id), m.addrs)
 }
 
 func parsePunch(b []byte) (m punchMessage, err error) {
@@ -108,7 +106,7 @@ func (p *pair) sendPunch(m punchMessage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.best != nil {
-		p.best.cur.punches = append(p.best.cur.punches, appendPunch(nil, m))
+		p.best.cur.punches = append(p.best.cur.punches, encodePunch(m))
 		poke(p.best.cur.kick)
 	}
 }
@@ -133,7 +131,7 @@ func (p *pair) punchedLocked(c *control, b []byte, at time.Time) bool {
 		}
 		if p.t.node.cfg.mayGoDirect() && len(c.punches) < 4 && h.limit.take(at) {
 			h.theirs = m
-			c.punches = append(c.punches, appendPunch(nil, punchMessage{punchAnswer, m.id, publicAddrs(p.t.node.where().addrs)}))
+			c.punches = append(c.punches, encodePunch(punchMessage{punchAnswer, m.id, publicAddrs(p.t.node.where().addrs)}))
 			poke(c.kick)
 		}
 	case punchSync:
