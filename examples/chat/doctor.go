@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -98,11 +99,14 @@ func (d *doctor) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n
 
 // settings tells what the host lacks.
 func (d *doctor) settings() {
-	findings := p2p.CheckHost(d.host)
-	for _, f := range findings {
-		d.say("%s: %s. %s.", f.Severity, f.What, f.WhatToDo)
+	fine := true
+	for _, f := range p2p.CheckHost(d.host) {
+		if f.Severity != p2p.Note { // those are about what the relays below tell
+			d.say("%s: %s. %s.", f.Severity, f.What, f.WhatToDo)
+			fine = false
+		}
 	}
-	if len(findings) == 0 {
+	if fine {
 		d.say("This program's own network settings are in order.")
 	}
 }
@@ -123,7 +127,7 @@ func (d *doctor) addresses() {
 		d.say("This machine has addresses on a local network only: there is a router (NAT) between it and the internet.")
 	}
 	if public+local == 0 {
-		d.say("This machine has no network address at all. Is it connected?")
+		d.say("This machine has no address that others could reach. Is it connected?")
 	}
 }
 
@@ -230,7 +234,7 @@ func (d *doctor) call(ctx context.Context, p identity.Peer) {
 	if st.Path.Kind == link.None {
 		why := d.voice.Why(p.ID)
 		d.say("A call to %s isn't possible now. %s", p.ID, why)
-		if d.host.Network().Connectedness(p.ID) != network.NotConnected {
+		if d.host.Network().Connectedness(p.ID) != network.NotConnected && !strings.Contains(why, "protocol") {
 			d.say("The connection itself works: the other side must let us in (it sees %s).", d.host.ID())
 		}
 		return

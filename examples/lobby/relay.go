@@ -6,6 +6,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/parley-voice/parley/p2p"
 )
 
 // newRelay relays on the lobby's host. Reservations name all of the host's
@@ -21,15 +23,9 @@ func newRelay(opt *options, h host.Host, registry prometheus.Registerer) (*relay
 	return r, nil
 }
 
-// relayResources are what voice needs: libp2p's defaults end a relayed
-// connection after 128 KiB, 22 s of speech, and let 16 of a peer be. There is a
-// limit still, so that libp2p on both ends knows it for a relayed connection.
+// relayResources are what voice needs, within the limits of the command line.
 func relayResources(opt *options) relay.Resources {
-	r := relay.DefaultResources()
+	r := p2p.RelayResources()
 	r.Limit = &relay.RelayLimit{Duration: opt.relayDuration, Data: opt.relayData}
-	r.MaxCircuits = 64
-	r.MaxReservations = 4096
-	r.MaxReservationsPerIP = 64
-	r.MaxReservationsPerASN = 1024
 	return r
 }
