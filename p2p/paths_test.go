@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/parley-voice/parley/p2p/link"
 	"github.com/parley-voice/parley/p2p/p2ptest"
@@ -272,6 +274,33 @@ func TestPoliciesAboutRelays(t *testing.T) {
 			net.a.node.host.Peerstore().AddAddrs(net.b.id, net.b.node.host.Addrs(), time.Hour)
 			waitFor(t, 60*time.Second, "the direct way", func() bool { return net.kinds() == [2]link.Kind{link.Direct, link.Direct} })
 		})
+	})
+}
+
+// After some minutes on a relay the direct way is tried rarely, but at once when
+// the network is another.
+func TestADirectWayIsTriedAtOnceWhenTheNetworkChanges(t *testing.T) {
+	inPathNet(t, 1, nil, Config{}, func(t *testing.T, net *pathNet) {
+		net.apart()
+		net.meet()
+		defer net.b.talkBeside(net.a, 50*60*16, 20*time.Millisecond)()
+		time.Sleep(15 * time.Minute)
+		p := net.a.pair(net.b.id)
+		p.mu.Lock()
+		rest := time.Until(p.seek.at)
+		p.mu.Unlock()
+		if why := net.a.Path(net.b.id).Reason; !strings.Contains(why, "failed") {
+			t.Errorf("the path is relayed because: %q", why)
+		}
+		if rest < 15*time.Second {
+			t.Skipf("the next attempt is due in %v anyway", rest)
+		}
+		net.Unbar(1, 2)
+		net.a.node.mu.Lock()
+		net.a.node.observed = []ma.Multiaddr{ma.StringCast("/ip4/1.0.9.9/udp/8000/quic-v1")} // seen by a relay
+		net.a.node.mu.Unlock()
+		net.a.node.refreshAddrs()
+		waitFor(t, 5*time.Second, "the direct way", func() bool { return net.kinds() == [2]link.Kind{link.Direct, link.Direct} })
 	})
 }
 

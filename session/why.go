@@ -5,9 +5,11 @@ import (
 
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p/link"
+	"github.com/parley-voice/parley/session/wire"
 )
 
-// Why says in a sentence why a peer isn't heard, or that it is.
+// Why says in a sentence why a peer isn't heard, or that it is, and in a second one
+// what is to be known of the way to it, if anything.
 func (s *Session) Why(id identity.PeerID) string {
 	c := s.current()
 	switch {
@@ -20,7 +22,11 @@ func (s *Session) Why(id identity.PeerID) string {
 	if p == nil {
 		return "The application has not said that this peer joined."
 	}
-	return c.why(p)
+	why := c.why(p)
+	if path := c.transport.Path(id); path.Kind != link.None && path.Reason != "" {
+		why += fmt.Sprintf(" The way to it is %s: %s.", path.Kind, wire.Clean(path.Reason, maxPathText))
+	}
+	return why
 }
 
 func (c *conversation) why(p *peer) string {
