@@ -306,7 +306,6 @@ func TestAMemberThatNeverReads(t *testing.T) {
 			r := s.open(noisy)
 			start := time.Now()
 			r.send(joinFrame(t, room, rec))
-			r.send(frame(t, &lobbywire.Message{Kind: &lobbywire.Message_Leave{Leave: &lobbywire.Leave{}}}))
 			for came := false; !came; {
 				e := <-anna.Events()
 				j, ok := e.(client.Joined)
@@ -315,6 +314,8 @@ func TestAMemberThatNeverReads(t *testing.T) {
 			if time.Since(start) > 200*time.Millisecond {
 				late++
 			}
+			// Not before: a Left takes away a Joined that nobody has read.
+			r.send(frame(t, &lobbywire.Message{Kind: &lobbywire.Message_Leave{Leave: &lobbywire.Leave{}}}))
 			for left := false; !left; {
 				e := <-anna.Events()
 				l, ok := e.(client.Left)
