@@ -20,12 +20,12 @@ func TestDoctorSaysWhatWorksAndWhatDoesNot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer public.Close() //nolint:errcheck // only a test's
+	defer public.Close()
 	r, err := relay.New(public, relay.WithResources(p2p.RelayResources()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close() //nolint:errcheck // likewise
+	defer r.Close()
 	nobody, err := parseInfos([]string{"/ip4/127.0.0.1/udp/9/quic-v1/p2p/12D3KooWFUqMkS8tCnDBsxMVG4KAZbF3RunjdDRLVGfeFZJ3MJ4s"})
 	if err != nil {
 		t.Fatal(err)
