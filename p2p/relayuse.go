@@ -12,7 +12,7 @@ func (n *Node) circuitAddrs() []ma.Multiaddr {
 }
 
 // runRelays has peers told when we can be reached through other relays than
-// before, until stop is closed.
+// before, until the relays are closed.
 func (n *Node) runRelays(changed <-chan struct{}) {
 	for {
 		select {
