@@ -27,16 +27,22 @@ done <<<"$listing"
 
 # fuzz PACKAGE NAME runs one target. Until Go 1.27 the end of FUZZTIME itself can
 # be reported as a failure (golang/go#75804): a run that complains of nothing but
-# the deadline, and wrote no failing input, is made again, twice at most.
+# the deadline, and wrote no failing input, is made again, twice at most. What a
+# run says after its progress is shown once it is known which of the two it is.
 fuzz() {
 	local try output status
 	output=$(mktemp)
 	for try in 1 2 3; do
 		status=0
-		"$go" test -run='^$' -fuzz="^$2\$" -fuzztime="$time" -fuzzminimizetime=100x "$1" 2>&1 | tee "$output" || status=$?
-		[ "$status" = 0 ] && break
-		grep -q '^    context deadline exceeded$' "$output" && ! grep -Eq 'Failing input|panic|_test.go:' "$output" || break
-		printf "fuzz: that was the deadline, not a finding (attempt %d)\n" "$try"
+		"$go" test -run='^$' -fuzz="^$2\$" -fuzztime="$time" -fuzzminimizetime=100x "$1" 2>&1 |
+			tee "$output" | { grep --line-buffered '^fuzz: elapsed' || true; } || status=$?
+		if [ "$status" != 0 ] && [ "$try" -lt 3 ] && grep -q '^    context deadline exceeded$' "$output" &&
+			! grep -Eq 'Failing input|panic|_test.go:' "$output"; then
+			printf 'fuzz: stopped by its own deadline, not by a finding (attempt %d)\n' "$try"
+			continue
+		fi
+		grep -v '^fuzz: elapsed' "$output" || true
+		break
 	done
 	rm -f "$output"
 	return "$status"
