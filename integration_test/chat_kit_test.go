@@ -66,12 +66,13 @@ func newChatter(t *testing.T, name string) *chatter {
 func (c *chatter) key() string   { return filepath.Join(c.dir, "key") }
 func (c *chatter) out() string   { return filepath.Join(c.dir, "heard.wav") }
 func (c *chatter) stats() string { return filepath.Join(c.dir, "stats.jsonl") }
+func (c *chatter) log() string   { return filepath.Join(c.dir, "log") }
 
 // command returns the arguments of a headless chat that writes what it hears
 // and its statistics, and args after them.
 func (c *chatter) command(args ...string) []string {
 	return append([]string{
-		"--headless", "--name", c.name, "--key", c.key(), "--out", c.out(), "--stats", c.stats(),
+		"--headless", "--name", c.name, "--key", c.key(), "--out", c.out(), "--stats", c.stats(), "--log", c.log(),
 	}, args...)
 }
 

@@ -261,6 +261,7 @@ func limitedRelay(length time.Duration) func(*testing.T, *verdict) {
 		v.conversation(p, both, 2*time.Second)
 		v.kind(both, "relayed")
 		if v.lost.most() > 0 {
+			s.tell(both)
 			v.fault("%v frames lost", v.lost)
 		}
 		if v.gap > staysUp {

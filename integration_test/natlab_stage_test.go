@@ -181,8 +181,8 @@ type span struct{ from, to time.Time }
 func (h *heard) during(s span) hearing.Report { return h.report.Between(s.from, s.to) }
 
 // losses are spoken frames of 20 ms that weren't heard: that the recording
-// hasn't, and that the listener counted as concealed or discarded, in the whole
-// seconds of its statistics.
+// hasn't, and that the listener counted as never played, in the whole seconds of
+// its statistics.
 type losses struct{ recorded, counted int }
 
 func (l losses) most() int { return max(l.recorded, l.counted) }
@@ -191,8 +191,7 @@ func (l losses) String() string { return fmt.Sprintf("%d (%d)", l.recorded, l.co
 
 // lost is what wasn't heard of a span.
 func (h *heard) lost(s span) losses {
-	counted := chatlab.Unheard(h.lines, h.talker.id, s.from, s.to)
-	return losses{h.during(s).Lost(), int(counted.Round(hearing.Frame) / hearing.Frame)}
+	return losses{h.during(s).Lost(), chatlab.Unheard(h.lines, h.talker.id, s.from, s.to)}
 }
 
 // began is when the listener first heard the talker, and whether it did.

@@ -10,9 +10,8 @@ import (
 // budget is what a relay allows one connection through it: so many bytes each
 // way, for so long. It cuts without a word.
 type budget struct {
-	data uint64 // bytes; 0 if there is no limit
-	ends time.Time
-	half time.Time // of the time
+	data       uint64    // bytes; 0 if there is no limit
+	from, ends time.Time // zero if there is no limit
 }
 
 // budgetOf reads the limits that a relay told.
@@ -24,7 +23,7 @@ func budgetOf(c network.Conn) budget {
 	}
 	b.data, _ = st.Extra[client.StatLimitData].(uint64)
 	if d, _ := st.Extra[client.StatLimitDuration].(time.Duration); d > 0 {
-		b.ends, b.half = st.Opened.Add(d), st.Opened.Add(d/2)
+		b.from, b.ends = st.Opened, st.Opened.Add(d)
 	}
 	return b
 }
@@ -45,12 +44,35 @@ func (pt *path) spend(n int) { pt.sent += uint64(n + circuitOverhead) }
 // gain notes bytes of the peer's.
 func (pt *path) gain(n int) { pt.got += uint64(n + circuitOverhead) }
 
-// worn reports whether half of a path's budget is gone: then it is replaced,
-// while there still is time.
-func (pt *path) worn(now time.Time) bool {
+// wear is how much of a path's budget is gone.
+type wear int
+
+const (
+	unworn wear = iota
+	worn        // half: it is to be replaced, while there still is time
+	spent       // seven eighths: one that is only worn is better
+)
+
+func (pt *path) wear(now time.Time) wear {
 	b := &pt.budget
-	if !b.half.IsZero() && now.After(b.half) {
-		return true
+	w := unworn
+	if !b.ends.IsZero() {
+		total := b.ends.Sub(b.from)
+		w = max(w, wornBy(uint64(max(0, now.Sub(b.from))), uint64(total)))
 	}
-	return b.data > 0 && max(pt.sent, pt.got)+circuitSetup > b.data/2
+	if b.data > 0 {
+		w = max(w, wornBy(max(pt.sent, pt.got)+circuitSetup, b.data))
+	}
+	return w
+}
+
+// wornBy is how worn something is of which so much is used.
+func wornBy(used, all uint64) wear {
+	switch {
+	case used > all/8*7:
+		return spent
+	case used > all/2:
+		return worn
+	}
+	return unworn
 }

@@ -155,13 +155,16 @@ func (c *checker) limits() {
 		return
 	}
 	need := meshNeed(checkPeers, checkPeers)
+	few := func(l rcmgr.Limit) int {
+		return min(l.GetConnLimit(network.DirInbound), l.GetConnLimit(network.DirOutbound), l.GetConnTotalLimit())
+	}
 	see := func(scope network.ResourceScope, name string, conns, streams int) {
 		s, ok := scope.(rcmgr.ResourceScopeLimiter)
 		if !ok {
 			return
 		}
 		l := s.Limit()
-		if n := min(l.GetConnLimit(network.DirInbound), l.GetConnLimit(network.DirOutbound), l.GetConnTotalLimit()); n < conns {
+		if n := few(l); n < conns {
 			c.add(Problem, fmt.Sprintf("the resource manager allows %d connections %s, %d peers need %d", n, name, checkPeers, conns), raiseLimits)
 		}
 		if n := min(l.GetStreamLimit(network.DirInbound), l.GetStreamLimit(network.DirOutbound)); n < streams {
@@ -179,6 +182,12 @@ func (c *checker) limits() {
 	})
 	_ = rm.ViewPeer(unknownPeer(0), func(s network.PeerScope) error {
 		see(s, "with one peer", 2, streamsPerPeer)
+		if l, ok := s.(rcmgr.ResourceScopeLimiter); ok {
+			if n := few(l.Limit()); n >= 2 && n < connsWithOne {
+				c.add(Warning, fmt.Sprintf("the resource manager allows %d connections with one peer, dials that are under way included: "+
+					"while holes are punched, a relay that limits circuits may cut one before there is another; %d are enough", n, connsWithOne), raiseLimits)
+			}
+		}
 		return nil
 	})
 }

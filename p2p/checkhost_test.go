@@ -70,6 +70,7 @@ func TestCheckHostFindsWhatIsMissing(t *testing.T) {
 		{Problem, "allows 99 streams each way of " + ProtocolID, limited(t, func(p *rcmgr.PartialLimitConfig) { p.ProtocolDefault.StreamsOutbound = 99 })},
 		{Problem, "allows 9 streams each way with one peer", limited(t, func(p *rcmgr.PartialLimitConfig) { p.PeerDefault.StreamsInbound = 9 })},
 		{Problem, "allows 1 connections with one peer", limited(t, func(p *rcmgr.PartialLimitConfig) { p.PeerDefault.Conns = 1 })},
+		{Warning, "allows 8 connections with one peer", limited(t, func(*rcmgr.PartialLimitConfig) {})},
 		{Problem, "allows 8 connections with one IP address: no more than 7 peers", limited(t, func(*rcmgr.PartialLimitConfig) {})},
 		{Problem, "allows 3 connections with one IP address", limited(t, func(*rcmgr.PartialLimitConfig) {},
 			rcmgr.WithLimitPerSubnet([]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: 3}}, nil))},

@@ -110,7 +110,7 @@ const (
 	maxWaiting     = maxLanes         // lanes that wait for the control stream of their epoch
 	joinRate       = 5                // times a second that a peer may join anew, with a
 	joinBurst      = 50               // burst of so many
-	maxPaths       = 8                // connections to one peer that are used, the resource manager's default limit
+	maxPaths       = 16               // connections to one peer that are used: some from when both dialed, on several transports, and those that replace used up circuits
 )
 
 func (c Config) withDefaults() Config {

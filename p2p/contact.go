@@ -127,7 +127,7 @@ func (p *pair) establishLocked(c *control, now time.Time) {
 	close(c.ready)
 	poke(c.kick)
 	p.wakeUp()
-	p.debugLocked("control stream up", "opened_by_us", c.ours, "remote", pt.class.remote)
+	p.debugLocked("control stream up", "conn", pt.name(), "opened_by_us", c.ours)
 }
 
 // endControlLocked takes a control stream away and resets it.

@@ -20,6 +20,7 @@ type need struct {
 	peers      int
 	perAddress int   // peers at one IP address
 	conns      int   // of everybody
+	withOne    int   // with one peer
 	transient  int   // connections in their handshake
 	voice      int   // streams of ProtocolID each way
 	circuits   int   // that are relayed for others
@@ -31,6 +32,13 @@ type need struct {
 // from one to the other both are in use.
 const streamsPerPeer = 2 * (maxLanes + 2)
 
+// connsWithOne is how many connections with one peer there may be at a time. A
+// dial counts from its beginning, and one that nobody answers for 5 s: hole
+// punching makes one for each address of the peer, libp2p's own and ours. With
+// libp2p's 8 in all there were times when nothing was left for the circuit that
+// had to replace one used up.
+const connsWithOne = 32
+
 // meshNeed is what a host needs that talks to that many peers.
 func meshNeed(peers, perAddress int) need {
 	return need{
@@ -39,6 +47,7 @@ func meshNeed(peers, perAddress int) need {
 		// A direct connection and a relayed spare, twice while they are
 		// replaced; the rest for relays and the application.
 		conns:     4*peers + 32,
+		withOne:   connsWithOne,
 		transient: 2*peers + 32, // all come at once
 		voice:     peers * streamsPerPeer,
 		// A stream on yamux, that is on TCP or a circuit, is accounted with
@@ -100,6 +109,8 @@ func (n need) limits(base rcmgr.ConcreteLimitConfig) rcmgr.ConcreteLimitConfig {
 	atLeast(&p.System.Memory, rcmgr.LimitVal64(min(n.memory, 4*int64(p.System.Memory))))
 	atLeast(&p.System.FD, rcmgr.LimitVal(n.conns))
 	atLeast(&p.Transient.FD, rcmgr.LimitVal(n.transient))
+	raise(&p.PeerDefault, n.withOne, 0)
+	atLeast(&p.PeerDefault.FD, rcmgr.LimitVal(n.withOne/2)) // TCP
 
 	p.Protocol = each(p.Protocol, p.ProtocolDefault, func(l *rcmgr.ResourceLimits) {
 		raise(l, 0, n.voice)

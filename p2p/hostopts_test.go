@@ -227,6 +227,34 @@ func TestLimitsHoldAMesh(t *testing.T) {
 	}
 }
 
+// Dials to a peer behind a NAT that nobody answers don't keep out the circuit that
+// replaces the one in use.
+func TestDialsInVainLeaveRoomForACircuit(t *testing.T) {
+	rm := newHost(t, nil, hostOptions(t, HostConfig{})).Network().ResourceManager()
+	open := func(dir network.Direction, fd bool, addr string) {
+		t.Helper()
+		c, err := rm.OpenConnection(dir, fd, ma.StringCast(addr))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Done)
+		if err := c.SetPeer("a peer"); err != nil {
+			t.Fatalf("%s: %v", addr, err)
+		}
+	}
+	for n := range 8 {
+		open(network.DirInbound, false, fmt.Sprintf("/ip4/11.0.0.1/udp/%d/quic-v1", 1+n))
+	}
+	for n := range 6 { // addresses, dialed by libp2p and by us
+		for range 2 {
+			open(network.DirOutbound, false, fmt.Sprintf("/ip4/11.0.1.%d/udp/1/quic-v1", n))
+		}
+		open(network.DirOutbound, true, fmt.Sprintf("/ip4/11.0.1.%d/tcp/1", n))
+	}
+	open(network.DirOutbound, false, "/p2p-circuit")
+	open(network.DirInbound, false, "/p2p-circuit")
+}
+
 func TestLimitsStillLimit(t *testing.T) {
 	h := newHost(t, nil, hostOptions(t, HostConfig{PeersPerAddress: 10}))
 	rm := h.Network().ResourceManager()

@@ -194,7 +194,7 @@ func (p *pair) runWatch(ln *lane, r io.Reader) {
 		ln.pt.laneRest = now.Add(laneRestTime)
 		p.dropLaneLocked(ln, codeSuperseded)
 	}
-	p.debugLocked("lane ended", "lane", ln.index, "error", err)
+	p.debugLocked("lane ended", "conn", ln.pt.name(), "lane", ln.index, "error", err)
 	p.tell(now)
 }
 

@@ -28,6 +28,7 @@ func (p *pair) moveLocked(to *path, now time.Time) {
 		p.dropQueuedLocked()
 		return
 	}
+	p.debugLocked("voice moves", "to", to.conn.ID(), "from", from.name(), "rtt", to.rtt.smoothed)
 	to.alive.trial = from != nil && (from.gone || from.alive.lost || from.inDoubt(now))
 	to.cur.cursor = max(p.control.base, to.cur.cursor)
 	poke(to.cur.kick)
@@ -49,6 +50,14 @@ func (p *pair) moveLocked(to *path, now time.Time) {
 	}
 	p.pingLocked(to, now)
 	p.moving = move{from: from, at: now, ping: to.alive.id}
+}
+
+// name is how a path is called in the log.
+func (pt *path) name() string {
+	if pt == nil {
+		return "none"
+	}
+	return pt.conn.ID()
 }
 
 // alsoLocked is the path that voice is sent on too, nil if there is none.

@@ -48,10 +48,7 @@ type retrying struct {
 // rank orders paths: by what kind of way they are, by whether a relay will cut
 // them soon, and then so that both ends choose the same of two alike.
 func (pt *path) rank(now time.Time) int {
-	r := 4 * pt.class.rank()
-	if !pt.worn(now) {
-		r += 2
-	}
+	r := 8*pt.class.rank() + 2*int(spent-pt.wear(now))
 	if pt.senior {
 		r++
 	}
@@ -89,10 +86,12 @@ func (p *pair) pathOfLocked(c network.Conn) *path {
 	p.judgeKindLocked(pt)
 	pt.senior = p.smaller == (c.Stat().Direction == network.DirOutbound)
 	p.paths = append(p.paths, pt)
+	p.debugLocked("path there", "conn", c.ID(), "kind", pt.class.kind.String(), "remote", pt.class.remote, "dialed", c.Stat().Direction == network.DirOutbound)
 	return pt
 }
 
 func (p *pair) removePathLocked(pt *path, now time.Time) {
+	p.debugLocked("path gone", "conn", pt.conn.ID(), "best", pt == p.best, "sent", pt.sent, "got", pt.got)
 	p.endPathLocked(pt, codeSuperseded)
 	p.paths = slices.DeleteFunc(p.paths, func(o *path) bool { return o == pt })
 	if len(p.paths) == 0 {

@@ -64,6 +64,9 @@ func (s *seeking) retry(now time.Time) { s.tries, s.at = 0, now }
 // trouble doesn't wait for it.
 func (p *pair) keepSeekLocked(now time.Time) time.Time {
 	better, safer := p.aimsLocked(now)
+	if safer == aimRenew { // dials in vain may leave no room for the one that is needed
+		return p.seekLocked(&p.guard, safer, now)
+	}
 	return earlier(p.seekLocked(&p.seek, better, now), p.seekLocked(&p.guard, safer, now))
 }
 
@@ -86,20 +89,20 @@ func (p *pair) aimsLocked(now time.Time) (better, safer aim) {
 		}
 		return aimNone, aimNone
 	}
-	fresh := slices.ContainsFunc(p.paths, func(pt *path) bool { return pt.class.kind == link.Relayed && pt.usable() && !pt.worn(now) })
+	lasts := slices.ContainsFunc(p.paths, func(pt *path) bool { return pt.class.kind == link.Relayed && pt.usable() && pt.wear(now) == unworn })
 	switch best.class.kind {
 	case link.Relayed:
 		if cfg.mayGoDirect() {
 			better = aimDirect
 		}
-		if !fresh {
+		if !lasts {
 			safer = aimRenew
 		}
 	case link.Punched, link.Direct:
 		if slices.ContainsFunc(p.addrs, isLAN) {
 			better = aimLAN
 		}
-		if !fresh && cfg.mayRelay() && int(p.t.count.Load()) <= spareMost {
+		if !lasts && cfg.mayRelay() && int(p.t.count.Load()) <= spareMost {
 			safer = aimSpare
 		}
 	case link.LAN, link.None:

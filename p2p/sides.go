@@ -46,11 +46,11 @@ func laterOf(a, b time.Time) time.Time {
 
 // spareLocked reports whether a path is worth keeping beside the best one.
 func (p *pair) spareLocked(pt *path, now time.Time) bool {
-	if pt.class.kind != link.Relayed || !pt.usable() || pt.worn(now) || p.best.class.kind == link.Relayed {
+	if pt.class.kind != link.Relayed || !pt.usable() || pt.wear(now) > unworn || p.best.class.kind == link.Relayed {
 		return false
 	}
 	for _, o := range p.paths {
-		if o != pt && o.class.kind == link.Relayed && o.usable() && !o.worn(now) {
+		if o != pt && o.class.kind == link.Relayed && o.usable() && o.wear(now) == unworn {
 			if _, ours := o.conn.(*sideConn); !ours || o.rank(now) >= pt.rank(now) {
 				return false // one is enough
 			}

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/parley-voice/parley/p2p/link"
 )
 
 func TestWindowAcceptsEachNumberOnce(t *testing.T) {
@@ -201,5 +203,42 @@ func TestTypicalRoundTripTimeIsNotThatOfARetransmission(t *testing.T) {
 	}
 	if got := r.typical(); got != 300*time.Millisecond {
 		t.Errorf("a way that became longer takes %v", got)
+	}
+}
+
+// A relay that cuts without a word is left in two steps: from half of what it
+// allows on for any other, and near the end for one that is worn too.
+func TestWearOfACircuit(t *testing.T) {
+	opened := time.Unix(1000, 0)
+	limited := func(sent, got uint64) *path {
+		return &path{sent: sent, got: got, budget: budget{data: 128 << 10, from: opened, ends: opened.Add(2 * time.Minute)}}
+	}
+	for _, c := range []struct {
+		pt    *path
+		after time.Duration
+		want  wear
+	}{
+		{&path{sent: 1 << 40}, time.Hour, unworn}, // no limit
+		{limited(0, 0), -time.Second, unworn},     // the relay's clock is ahead
+		{limited(56<<10, 56<<10), time.Second, unworn},
+		{limited(57<<10, 0), time.Second, worn},
+		{limited(0, 57<<10), time.Second, worn},
+		{limited(105<<10, 105<<10), time.Second, spent},
+		{limited(1<<20, 0), time.Second, spent},
+		{limited(0, 0), time.Minute, unworn},
+		{limited(0, 0), time.Minute + 1, worn},
+		{limited(0, 0), 106 * time.Second, spent},
+	} {
+		if got := c.pt.wear(opened.Add(c.after)); got != c.want {
+			t.Errorf("%d and %d bytes in %v: wear %d, want %d", c.pt.sent, c.pt.got, c.after, got, c.want)
+		}
+	}
+	now := opened.Add(time.Second)
+	order := []*path{limited(120<<10, 0), limited(60<<10, 0), limited(1<<10, 0), {class: connClass{kind: link.Direct}}}
+	order[0].senior = true
+	for n := range len(order) - 1 {
+		if order[n].rank(now) >= order[n+1].rank(now) {
+			t.Errorf("path %d is taken for as good as path %d", n, n+1)
+		}
 	}
 }

@@ -80,6 +80,11 @@ func talk(ctx context.Context, opt *options) (err error) {
 	if err != nil {
 		return err
 	}
+	log, closeLog, err := openLog(opt.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeLog()) }()
 	voice, err := parley.New(h, parley.Config{
 		Name:       opt.name,
 		Microphone: opt.mic,
@@ -89,6 +94,7 @@ func talk(ctx context.Context, opt *options) (err error) {
 		LowDelay:   opt.preset == "low-delay",
 		Mode:       opt.mode,
 		Network:    p2p.Config{Relaying: opt.relaying, Relays: opt.knownRelays()},
+		Logger:     log,
 	})
 	if err != nil {
 		return err

@@ -56,6 +56,7 @@ type options struct {
 	stats    string
 	record   string
 	accept   string
+	log      string
 }
 
 func parseOptions(args []string) (*options, error) {
@@ -83,6 +84,7 @@ func parseOptions(args []string) (*options, error) {
 	fs.DurationVar(&o.duration, "duration", 0, "stop after this `time` (default talk until interrupted)")
 	fs.StringVar(&o.stats, "stats", "", "`file` to append statistics to, a JSON object per second")
 	fs.StringVar(&o.record, "record", "", "`directory` for a WAV file of every peer's voice")
+	fs.StringVar(&o.log, "log", "", "`file` to append to what happens to paths, lanes and devices, for when something goes wrong")
 	fs.StringVar(&o.accept, "accept", "", "who may knock without being listed: ask, any or listed (default ask; listed with --headless)")
 	if err := parse(fs, usage, args); err != nil {
 		return nil, err

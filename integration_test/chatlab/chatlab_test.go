@@ -55,23 +55,23 @@ func TestLineEndsWithItsContext(t *testing.T) {
 }
 
 func TestUnheardIsWhatGrewInTheTime(t *testing.T) {
-	line := func(at, concealed, discarded float64) Line {
-		return Line{T: at, Peers: map[string]Peer{"ben": {Concealed: concealed, Discarded: discarded}}}
+	line := func(at float64, missing uint64, discarded float64) Line {
+		return Line{T: at, Peers: map[string]Peer{"ben": {Missing: missing, Discarded: discarded, Concealed: 1000 * at}}}
 	}
 	lines := []Line{
-		line(10, 100, 0), line(11, 100, 20), line(12, 160, 20), line(13, 160, 20),
-		line(14, 40, 0), // ben came back
-		line(15, 60, 0),
-		{T: 16, Final: true, Peers: map[string]Peer{"ben": {Concealed: 1000}}},
+		line(10, 5, 0), line(11, 5, 20), line(12, 8, 20), line(13, 8, 20),
+		line(14, 2, 0), // ben came back
+		line(15, 2, 10),
+		{T: 16, Final: true, Peers: map[string]Peer{"ben": {Missing: 1000}}},
 	}
 	for _, c := range []struct {
 		from, to float64
-		want     time.Duration
+		want     int
 	}{
-		{0, 100, 240 * time.Millisecond},
-		{10.5, 11.5, 80 * time.Millisecond},
+		{0, 100, 12},
+		{10.5, 11.5, 4},
 		{12.5, 12.9, 0},
-		{13.5, 20, 60 * time.Millisecond},
+		{13.5, 20, 3},
 	} {
 		if got := Unheard(lines, "ben", At(c.from), At(c.to)); got != c.want {
 			t.Errorf("from %v to %v: %v, want %v", c.from, c.to, got, c.want)

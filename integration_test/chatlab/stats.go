@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"time"
 )
@@ -36,6 +37,7 @@ type Peer struct {
 	Received     uint64  `json:"received"`
 	Lost         uint64  `json:"lost"`
 	Late         uint64  `json:"late"`
+	Missing      uint64  `json:"missing"`
 	Copies       uint64  `json:"copies"`
 	Recovered    uint64  `json:"recovered_copy"`
 	Concealed    float64 `json:"concealed_ms"`
@@ -87,30 +89,31 @@ func Final(path string) (Line, error) {
 	return Line{}, fmt.Errorf("chatlab: %s has no final line", path)
 }
 
-// Unheard is how much of a peer's voice a listener counted as concealed or
-// discarded in its statistics, from the last line before one time to the first
-// after another: up to two seconds more than asked for. A peer that came back
-// counts from zero.
-func Unheard(lines []Line, id string, from, to time.Time) time.Duration {
-	var sum, before float64
+// Unheard is how many frames of a peer's voice a listener counted as never
+// played, in packets of 20 ms: given up, or there and discarded. What only came
+// late, and was played once it was there, isn't among them. It counts from the last
+// line before one time to the first after another: up to two seconds more than
+// asked for. A peer that came back counts from zero.
+func Unheard(lines []Line, id string, from, to time.Time) int {
+	var frames, before float64
 	for _, l := range lines {
 		p, ok := l.Peers[id]
 		if !ok || l.Final {
 			continue
 		}
-		now := p.Concealed + p.Discarded
+		now := float64(p.Missing) + p.Discarded/20
 		if now < before {
 			before = 0
 		}
 		if !At(l.T).Before(from) {
-			sum += now - before
+			frames += now - before
 		}
 		before = now
 		if !At(l.T).Before(to) {
 			break
 		}
 	}
-	return time.Duration(sum * float64(time.Millisecond))
+	return int(math.Ceil(frames - 1e-9))
 }
 
 // At turns a time of the statistics into a time.Time.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/audiotest"
+	"github.com/parley-voice/parley/audio/stretch"
 	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/codec/opus"
 )
@@ -144,6 +145,37 @@ func TestChangesOfDelay(t *testing.T) {
 				t.Errorf("%d moments lost, want %d to %d; gaps %v", n, c.lost[0], c.lost[1], r.Gaps())
 			}
 		})
+	}
+}
+
+// Speech that was made shorter to come down to a lower delay, pitch period by
+// pitch period, was heard all the same.
+func TestNothingIsMissedInWhatWasStretched(t *testing.T) {
+	for _, who := range []string{"anna", "ben", "clara"} {
+		pcm := speech(t, who)
+		clean := coded(t, pcm, 32000, none)
+		for _, phase := range []int{0, 3} {
+			var heard []float32
+			rest, shorter := clean, 0
+			for n := 0; len(rest) >= 3*audio.BlockSamples; n++ {
+				piece := slices.Clone(rest[:3*audio.BlockSamples])
+				rest = rest[len(piece):]
+				if n%20 == 4*phase { // once in 600 ms
+					short := stretch.Accelerate(piece, false)
+					shorter += len(piece) - short
+					piece = piece[:short]
+				}
+				heard = append(heard, piece...)
+			}
+			if shorter < 5*audio.SampleRate/200 {
+				t.Fatalf("%s: only %d samples were taken away", who, shorter)
+			}
+			// It can't be early: the whole recording is late by what is taken away.
+			r := compare(pcm, audiotest.Delayed(heard, shorter))
+			if n := r.Lost(); n > 0 {
+				t.Errorf("%s, phase %d: %d of %d moments lost, in gaps %v", who, phase, n, len(r), r.Gaps())
+			}
+		}
 	}
 }
 

@@ -96,14 +96,25 @@ func (m *matcher) find(n int) (time.Duration, bool) {
 		return 0, false // less than a window was said at all
 	}
 	best, found := 0, alike
-	for _, guess := range m.guesses(n*frameLen + frameLen/2) {
+	guesses := m.guesses(n*frameLen + frameLen/2)
+	for _, guess := range guesses {
 		for offset := guess - reach; offset <= guess+reach; offset++ {
 			if s := m.similarity(from, offset); s > found {
 				best, found = offset, s
 			}
 		}
 	}
-	if found <= alike || !m.audible(n, best) {
+	if found <= alike {
+		return 0, false
+	}
+	// Where time was stretched, the halves have different delays.
+	offsets := []int{best}
+	for _, guess := range guesses {
+		if m.similarity(from, guess) > alike {
+			offsets = append(offsets, guess)
+		}
+	}
+	if !m.audible(n, offsets) {
 		return 0, false
 	}
 	return time.Duration(best) * time.Second / 8000, true
@@ -141,16 +152,16 @@ func (m *matcher) similarity(from, offset int) float64 {
 	return xy / math.Sqrt(xx*yy)
 }
 
-// audible reports whether neither half of frame n is silent in the recording,
-// so much later.
-func (m *matcher) audible(n, offset int) bool {
+// audible reports whether neither half of frame n is silent in the recording at
+// all of some offsets.
+func (m *matcher) audible(n int, offsets []int) bool {
 	const half = frameLen / 2
 	for at := n * frameLen; at < (n+1)*frameLen; at += half {
-		if at+offset < 0 || at+offset+half > len(m.heard) {
-			return false
-		}
 		said := level(m.said[at : at+half])
-		if said > m.floor && level(m.heard[at+offset:at+offset+half]) < said+m.gain-vanishing {
+		if !slices.ContainsFunc(offsets, func(offset int) bool {
+			return at+offset >= 0 && at+offset+half <= len(m.heard) &&
+				(said <= m.floor || level(m.heard[at+offset:at+offset+half]) >= said+m.gain-vanishing)
+		}) {
 			return false
 		}
 	}
