@@ -24,25 +24,24 @@ func TestMouthToEar(t *testing.T) {
 		name     string
 		lowDelay bool
 		most     time.Duration
+		attempts int  // virtual devices keep the processor's time, so one wake-up that came late is an underrun
+		steady   bool // an underrun in each of them is a fault
 	}{
-		{"default", false, 80 * time.Millisecond},
-		{"low delay", true, 60 * time.Millisecond},
+		{"default", false, 80 * time.Millisecond, 4, true},
+		// With buffers of 5 ms not every run goes without one here.
+		{"low delay", true, 60 * time.Millisecond, 2, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			leavesNothing(t)
 			server := pulsetest.Start(t, pulsetest.Config{Machines: 2})
 			server.Setenv()
 			ends := phone(t, server, func(_ int, cfg *parley.Config) { cfg.LowDelay = c.lowDelay })
-			measureLatency(t, server, ends, c.most)
+			measureLatency(t, server, ends, c.most, c.attempts, c.steady)
 		})
 	}
 }
 
-// latencyAttempts is how often the measurement is made: virtual devices keep the
-// processor's time, so one wake-up that came late is an underrun.
-const latencyAttempts = 4
-
-func measureLatency(t *testing.T, server *pulsetest.Server, ends [2]*caller, most time.Duration) {
+func measureLatency(t *testing.T, server *pulsetest.Server, ends [2]*caller, most time.Duration, attempts int, steady bool) {
 	t.Helper()
 	inTime := false // in one attempt both directions were
 	for attempt := 1; ; attempt++ {
@@ -63,10 +62,9 @@ func measureLatency(t *testing.T, server *pulsetest.Server, ends [2]*caller, mos
 			return
 		case underRaceDetector():
 			t.Skipf("NOT JUDGED: the race detector takes its time, and %s", strings.Join(faults, "; "))
-		case attempt < latencyAttempts:
+		case attempt < attempts:
 			t.Logf("again, because of %s", strings.Join(faults, "; "))
-		case busy < maxBusy && inTime:
-			// The delay is reached, but not yet in every run without underruns.
+		case busy < maxBusy && inTime && !steady:
 			t.Skipf("NOT YET: %s", strings.Join(faults, "; "))
 		case busy < maxBusy:
 			t.Fatal(strings.Join(faults, "; "))
@@ -132,10 +130,11 @@ func (l chirpResult) faults(most time.Duration) []string {
 }
 
 // How chirps are played. The interval is no multiple of a frame, so that a chirp
-// begins anywhere in one. The first ones aren't measured: the jitter buffer comes
-// down from the delay that it starts with.
+// begins anywhere in one. The first ones aren't measured, for 6 s: the jitter buffer
+// comes down from the delay that it starts with, and from what the start of two
+// sessions in one process looks like to it.
 const (
-	chirpsBefore  = 3
+	chirpsBefore  = 14
 	chirps        = 8
 	chirpInterval = 473 * time.Millisecond
 	chirpPause    = 200 * time.Millisecond // before the first one
