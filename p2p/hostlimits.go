@@ -63,6 +63,7 @@ func relayNeed(members, perAddress int) need {
 		peers:      members,
 		perAddress: perAddress,
 		conns:      2*members + 64, // QUIC and TCP
+		withOne:    16,             // who comes back has some that nobody knows to be dead
 		transient:  members + 64,   // a relay that was restarted gets all of them at once
 		circuits:   8 * members,    // a mesh of 16 in which nobody is reached directly: 15 each, and each has two ends
 		memory:     64<<20 + int64(members)*2<<20,
