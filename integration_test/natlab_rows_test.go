@@ -43,6 +43,9 @@ func natRows() []row {
 		{name: "only relay restarted", bar: "audio back 5 s", run: relayRestarted},
 		{name: "limited relay, 60 s", bar: "nothing lost, no gap over 200 ms", run: limitedRelay(time.Minute)},
 		{name: "limited relay, 5 min", bar: "nothing lost, no gap over 200 ms", soak: true, run: limitedRelay(5 * time.Minute)},
+		{name: "one allows only relays", bar: "relayed, audio 2 s, no packet between the two", run: onlyRelayed},
+		{name: "never relay, NATs", bar: "punched, voice never through the relay", run: neverRelayed},
+		{name: "never relay, symmetric NATs", bar: "not reached, and says so", run: neverReached},
 		{name: "lobby restarted", bar: "nothing lost, presence 10 s", run: lobbyRestarted},
 		{name: "12 and 12 peers, one relay", bar: "all hear the talker", run: crowd},
 		{name: "member leaves", bar: "lists right 1 s", run: presence(time.Second, leaves)},
@@ -266,6 +269,65 @@ func limitedRelay(length time.Duration) func(*testing.T, *verdict) {
 		}
 		if v.gap > staysUp {
 			v.fault("a gap of %v", v.gap)
+		}
+	}
+}
+
+// onlyRelayed shows that who wants to be reached through relays only tells nobody
+// where it is: the other would come to it, for nothing is in its way.
+func onlyRelayed(t *testing.T, v *verdict) {
+	s := newStage(t, 1)
+	open := natlab.Home{NAT: natlab.NoNAT}
+	p := s.pairOf(open, open, []string{"--relay-policy", "only"}, nil)
+	p.onPath(patience, "relayed")
+	s.talk(15 * time.Second)
+	direct := p.homes[0].Counters(t).Direct + p.homes[1].Counters(t).Direct
+	both := p.end()
+	v.conversation(p, both, 2*time.Second)
+	v.kind(both, "relayed")
+	if v.gap > staysUp {
+		v.fault("a gap of %v", v.gap)
+	}
+	if direct > 0 {
+		v.fault("%d packets went from one household to the other", direct)
+	}
+}
+
+// neverRelayed shows that relays still help two who don't want to talk through
+// them to find each other.
+func neverRelayed(t *testing.T, v *verdict) {
+	s := newStage(t, 1)
+	never := []string{"--relay-policy", "never"}
+	p := s.pairOf(natlab.Home{}, natlab.Home{}, never, never)
+	p.onPath(patience, "punched", "direct")
+	s.talk(8 * time.Second)
+	both := p.end()
+	v.conversation(p, both, patience)
+	for _, h := range both {
+		for _, e := range h.paths {
+			if e.kind == "relayed" {
+				v.fault("%s had a path %s", h.listener.name, e)
+			}
+		}
+	}
+}
+
+func neverReached(t *testing.T, v *verdict) {
+	symmetric := natlab.Home{NAT: natlab.Symmetric}
+	s := newStage(t, 1)
+	never := []string{"--relay-policy", "never"}
+	p := s.pairOf(symmetric, symmetric, never, never)
+	s.talk(20 * time.Second)
+	both := p.end()
+	for _, h := range both {
+		if len(h.paths) > 0 {
+			v.fault("%s had a path %s", h.listener.name, h.last())
+		}
+		if at, ok := h.began(); ok {
+			v.fault("%s heard %s at %v", h.listener.name, h.talker.name, at)
+		}
+		if !strings.Contains(h.listener.Output(), "can't be reached") {
+			v.fault("%s isn't told that %s can't be reached", h.listener.name, h.talker.name)
 		}
 	}
 }

@@ -42,13 +42,18 @@ func newStage(t *testing.T, relays int, relayArgs ...string) *stage {
 
 // pair are anna and ben, each in a household of its own, who both talk and are
 // both in the room.
-func (s *stage) pair(a, b natlab.Home, more ...string) *pair {
+func (s *stage) pair(a, b natlab.Home) *pair {
+	s.t.Helper()
+	return s.pairOf(a, b, nil, nil)
+}
+
+// pairOf is a pair with arguments of each its own.
+func (s *stage) pairOf(a, b natlab.Home, annas, bens []string) *pair {
 	s.t.Helper()
 	p := &pair{s: s, homes: [2]*natlab.Household{s.lab.Household(s.t, a), s.lab.Household(s.t, b)}}
 	p.who = [2]*member{s.speaker(p.homes[0], a.Family, "anna"), s.speaker(p.homes[1], b.Family, "ben")}
-	for _, m := range p.who {
-		s.join(m, more...)
-	}
+	s.join(p.who[0], annas...)
+	s.join(p.who[1], bens...)
 	return p
 }
 

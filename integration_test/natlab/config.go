@@ -84,6 +84,7 @@ type Home struct {
 // since it was made, in IP packets.
 type Counters struct {
 	Out, In     uint64 // that crossed the link to the internet, and from it
+	Direct      uint64 // sent to other households, whether they arrived or not
 	Unsolicited uint64 // from the internet, dropped: no host had asked for them
 	Hairpin     uint64 // from a host to a public address of its own router, dropped
 	UDP         uint64 // dropped by BlockUDP

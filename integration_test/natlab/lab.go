@@ -90,8 +90,11 @@ table inet internet {
 	}
 	chain broken {
 	}
+	chain direct {
+	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
+		jump direct
 		jump broken
 		jump holes
 	}

@@ -56,6 +56,8 @@ func (h *Household) internetRules() string {
 	lines := []string{
 		fmt.Sprintf("add counter inet internet holed%d", h.number),
 		fmt.Sprintf("add counter inet internet broken%d", h.number),
+		fmt.Sprintf("add counter inet internet direct%d", h.number),
+		fmt.Sprintf("add rule inet internet direct iifname %q oifname \"home*\" counter name direct%d", h.device(), h.number),
 	}
 	if h.home.Family == BrokenIPv6 {
 		for _, way := range []string{"iifname", "oifname"} {
@@ -81,6 +83,7 @@ func (h *Household) Counters(t testing.TB) Counters {
 		Out: link.AB.Delivered, In: link.BA.Delivered,
 		Unsolicited: router["unsolicited"], Hairpin: router["hairpin"], UDP: router["blocked"],
 		Holed:      internet[fmt.Sprintf("holed%d", h.number)],
+		Direct:     internet[fmt.Sprintf("direct%d", h.number)],
 		BrokenIPv6: internet[fmt.Sprintf("broken%d", h.number)],
 	}
 }
