@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/identity"
+	"github.com/parley-voice/parley/p2p/link"
 	"github.com/parley-voice/parley/session/wire"
 )
 
@@ -33,6 +34,7 @@ func (c *conversation) runControl() {
 		case <-c.wake:
 		case <-tick.C:
 			watch.look(c)
+			c.tellMissed(time.Now())
 			c.s.events.flush()
 		}
 		now := time.Now()
@@ -40,6 +42,18 @@ func (c *conversation) runControl() {
 			c.sendHello(p)
 			c.sendState(p)
 			c.sendReport(p, now)
+		}
+	}
+}
+
+// tellMissed tells of peers that could not be reached since they joined.
+func (c *conversation) tellMissed(now time.Time) {
+	for _, p := range c.roster.list() {
+		if !p.missed(now) {
+			continue
+		}
+		if path := cleanPath(c.transport.Path(p.id)); path.Kind == link.None {
+			c.emit(PeerUnreachable{Peer: p.id, Reason: path.Reason})
 		}
 	}
 }

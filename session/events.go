@@ -18,8 +18,9 @@ type (
 		Path link.Path
 	}
 
-	// PeerUnreachable says that a joined peer cannot be talked to now. It
-	// stays in the session until the application calls PeerLeft.
+	// PeerUnreachable says that a joined peer cannot be talked to now, or could
+	// not within 10 s of PeerJoined; it goes on being tried. It stays in the
+	// session until the application calls PeerLeft.
 	PeerUnreachable struct {
 		Peer   identity.PeerID
 		Reason string

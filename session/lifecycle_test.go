@@ -233,3 +233,33 @@ func TestNewRefusesAWrongConfiguration(t *testing.T) {
 		t.Errorf("good configuration: %v", err)
 	}
 }
+
+// Who waits in vain for somebody is told, once, and told again when that changes.
+func TestAPeerThatIsNeverReachedIsToldOf(t *testing.T) {
+	party(t, sessiontest.Config{}, func(t *testing.T, net *sessiontest.Network) {
+		m, late, there := newMember(t, net, 1, nil), newMember(t, net, 2, nil), newMember(t, net, 3, nil)
+		defer closeAll(t, m, late, there)
+		m.start(t)
+		there.start(t)
+		there.joined(t, m)
+		began := time.Now()
+		m.joined(t, late, there)
+		if e := next[session.PeerUnreachable](t, m, time.Minute); e.Peer != late.id || e.Reason == "" {
+			t.Errorf("%+v", e)
+		}
+		if d := time.Since(began); d < 9*time.Second || d > 11*time.Second {
+			t.Errorf("after %v, want 10 s", d)
+		}
+		time.Sleep(time.Minute)
+		late.start(t)
+		late.joined(t, m)
+		for e := range m.Events() {
+			if u, again := e.(session.PeerUnreachable); again {
+				t.Errorf("told again: %+v", u)
+			}
+			if r, ok := e.(session.PeerReachable); ok && r.Peer == late.id {
+				break
+			}
+		}
+	})
+}

@@ -27,6 +27,7 @@ type peer struct {
 	report   reportState
 	gone     string    // why it took leave; empty if it didn't
 	told     PeerState // what the application was last told of it
+	sought   bool      // the application knows whether it was reached
 }
 
 // greeting is how far the two hellos of the present epoch have come.
@@ -87,6 +88,21 @@ func (p *peer) wantsLocked() int32 {
 	return wantsVoice
 }
 
+// seekPatience is for how long a peer is looked for until the application is told
+// that it can't be reached: longer than hole punching takes.
+const seekPatience = 10 * time.Second
+
+// missed reports, once, that the peer could not be reached in that time.
+func (p *peer) missed(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sought || now.Sub(p.joined) < seekPatience {
+		return false
+	}
+	p.sought = true
+	return p.greeting.incompatible == "" && !p.greeting.over
+}
+
 // updateLocked sets what follows from greeting, path and state, and returns
 // the events to send, if any, once the lock is gone.
 func (p *peer) updateLocked() (events []Event) {
@@ -95,7 +111,7 @@ func (p *peer) updateLocked() (events []Event) {
 	p.listener.wants.Store(p.wantsLocked())
 	switch {
 	case up && !g.announced:
-		g.announced = true
+		g.announced, p.sought = true, true
 		p.gone = ""
 		events = append(events, PeerReachable{Peer: p.id, Name: p.remote.name, Path: p.path})
 	case !up && g.announced:
