@@ -42,6 +42,10 @@ const (
 	seekAgain   = 30 * time.Second // between searches for a spare
 	seekMost    = 5 * time.Minute  // between searches for a better path
 	spareMost   = 16               // peers in a session for whom spares are kept
+
+	// renewAlone is how many searches for another circuit run with none for a
+	// better path beside them, whose dials may leave no room for it.
+	renewAlone = 8
 )
 
 // directAfter are the times between attempts to get direct.
@@ -64,7 +68,7 @@ func (s *seeking) retry(now time.Time) { s.tries, s.at = 0, now }
 // trouble doesn't wait for it.
 func (p *pair) keepSeekLocked(now time.Time) time.Time {
 	better, safer := p.aimsLocked(now)
-	if safer == aimRenew { // dials in vain may leave no room for the one that is needed
+	if safer == aimRenew && (p.guard.aim != aimRenew || p.guard.tries < renewAlone) {
 		return p.seekLocked(&p.guard, safer, now)
 	}
 	return earlier(p.seekLocked(&p.seek, better, now), p.seekLocked(&p.guard, safer, now))

@@ -242,3 +242,22 @@ func TestWearOfACircuit(t *testing.T) {
 		}
 	}
 }
+
+// While another circuit is searched for, nothing else is, unless that goes on for
+// long: a relay may not give a second one.
+func TestASearchForACircuitGoesFirst(t *testing.T) {
+	now := time.Unix(1000, 0)
+	best := &path{class: connClass{kind: link.Relayed}, cur: &control{}, sent: 70 << 10, budget: budget{data: 128 << 10}}
+	p := &pair{t: &Transport{node: &Node{}}, far: 1, best: best, paths: []*path{best}}
+	if better, safer := p.aimsLocked(now); better != aimDirect || safer != aimRenew {
+		t.Fatalf("aims %d and %d", better, safer)
+	}
+	soon := now.Add(time.Second)
+	for tries := range 2 * renewAlone {
+		p.guard = seeking{aim: aimRenew, running: true, tries: tries}
+		p.seek = seeking{aim: aimDirect, at: soon}
+		if both := p.keepSeekLocked(now).Equal(soon); both != (tries >= renewAlone) {
+			t.Errorf("after %d tries: a direct way is looked for: %t", tries, both)
+		}
+	}
+}
