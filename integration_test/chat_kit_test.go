@@ -104,13 +104,24 @@ func (c *chatter) talk(t *testing.T, args ...string) {
 // address waits until the chat listens and returns where.
 func (c *chatter) address(t *testing.T) string {
 	t.Helper()
+	list := c.listens(t)
+	if len(list) == 0 {
+		t.Fatalf("%s listens nowhere", c.name)
+	}
+	return list[0]
+}
+
+// listens waits until the chat has said where it can be reached, which may be
+// nowhere.
+func (c *chatter) listens(t *testing.T) []string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	list, err := c.Addresses(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return list[0]
+	return list
 }
 
 // invite waits until the chat listens and returns its invite.

@@ -175,7 +175,7 @@ func (s *stage) join(m *member, more ...string) {
 		args = append(args, m.says()...)
 	}
 	m.start(s.t, m.host.Command(chatProgram(s.t), append(args, more...)...))
-	m.address(s.t)
+	m.listens(s.t)
 	s.members = append(s.members, m)
 }
 

@@ -1,14 +1,20 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
+	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p"
 )
@@ -50,11 +56,21 @@ func remember(h host.Host, p identity.Peer) {
 	h.Peerstore().AddAddrs(p.ID, p.Addrs, peerstore.PermanentAddrTTL)
 }
 
+// relayPatience is how long one who is reached through relays only waits for a
+// place at one.
+const relayPatience = 5 * time.Second
+
 // printAddresses says how others reach us.
-func printAddresses(h host.Host) error {
+func printAddresses(ctx context.Context, opt *options, h host.Host, voice *parley.Voice) error {
 	self := identity.Peer{ID: h.ID(), Addrs: h.Addrs()}
+	if opt.relaying == p2p.OnlyRelayed {
+		self.Addrs = waitForRelay(ctx, voice.Node())
+	}
 	for _, a := range self.Addrs {
 		fmt.Printf("listening %s/p2p/%s\n", a, self.ID)
+	}
+	if len(self.Addrs) == 0 {
+		fmt.Fprintln(os.Stderr, "chat: nobody reaches us yet: "+whyNoRelay(voice.Node()))
 	}
 	invite, err := identity.NewInvite(self)
 	if err != nil {
@@ -62,4 +78,34 @@ func printAddresses(h host.Host) error {
 	}
 	fmt.Println("invite", invite)
 	return nil
+}
+
+// waitForRelay waits for a place at a relay and returns our addresses there.
+func waitForRelay(ctx context.Context, node *p2p.Node) []ma.Multiaddr {
+	ctx, cancel := context.WithTimeout(ctx, relayPatience)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if addrs := node.Addrs(); len(addrs) > 0 || len(node.Relays()) == 0 {
+			return addrs
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func whyNoRelay(node *p2p.Node) string {
+	relays := node.Relays()
+	if len(relays) == 0 {
+		return "--relay-policy only needs a --relay, or a --lobby that is one"
+	}
+	why := make([]string, 0, len(relays))
+	for _, r := range relays {
+		why = append(why, fmt.Sprintf("%s: %s", r.ID, r.Reason))
+	}
+	return "no relay has a place for us (" + strings.Join(why, "; ") + ")"
 }

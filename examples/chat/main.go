@@ -125,7 +125,7 @@ func converse(ctx context.Context, opt *options, h host.Host, voice *parley.Voic
 		return err
 	}
 	defer func() { err = errors.Join(err, lobby.close()) }()
-	if err = printAddresses(h); err != nil {
+	if err = printAddresses(ctx, opt, h, voice); err != nil {
 		return err
 	}
 
