@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/identity"
-	"github.com/parley-voice/parley/p2p/link"
 	"github.com/parley-voice/parley/session/wire"
 )
 
@@ -49,11 +48,8 @@ func (c *conversation) runControl() {
 // tellMissed tells of peers that could not be reached since they joined.
 func (c *conversation) tellMissed(now time.Time) {
 	for _, p := range c.roster.list() {
-		if !p.missed(now) {
-			continue
-		}
-		if path := cleanPath(c.transport.Path(p.id)); path.Kind == link.None {
-			c.emit(PeerUnreachable{Peer: p.id, Reason: path.Reason})
+		if p.missed(now) {
+			c.emit(PeerUnreachable{Peer: p.id, Reason: cleanPath(c.transport.Path(p.id)).Reason})
 		}
 	}
 }

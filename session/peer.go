@@ -100,7 +100,7 @@ func (p *peer) missed(now time.Time) bool {
 		return false
 	}
 	p.sought = true
-	return p.greeting.incompatible == "" && !p.greeting.over
+	return p.path.Kind == link.None && !p.greeting.over
 }
 
 // updateLocked sets what follows from greeting, path and state, and returns
