@@ -315,9 +315,10 @@ func TestSetRelaysChangesThem(t *testing.T) {
 		wrong := infoOf(a)
 		wrong.Addrs = []ma.Multiaddr{ma.StringCast("/ip4/1.0.9.9/udp/8000/quic-v1")}
 		for i := range 4 {
+			time.Sleep(time.Second) // identify, which would tell the right address again, is over
 			n.SetRelays([]peer.AddrInfo{wrong})
-			_ = n.host.Network().ClosePeer(a.ID())
 			n.host.Peerstore().ClearAddrs(a.ID())
+			_ = n.host.Network().ClosePeer(a.ID())
 			time.Sleep(5*time.Minute + time.Duration(i)*1700*time.Millisecond)
 			if n.isLive(a.ID()) {
 				t.Error("live under a wrong address")
