@@ -233,6 +233,9 @@ func (b *Buffer) bridge(f *packet, t, q int64) (Decision, bool) {
 		return b.conceal(min(remaining, block)), true
 	}
 	last := min(p.dur, lost) // the last missing one, which FEC tells of
+	if last < p.dur && last%minSamples != 0 {
+		return b.conceal(min(remaining, block)), true // the timestamps leave it a time that no packet has
+	}
 	if remaining > last {
 		return b.conceal(min(remaining-last, block)), true
 	}
