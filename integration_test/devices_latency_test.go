@@ -27,7 +27,7 @@ func TestMouthToEar(t *testing.T) {
 		attempts int  // virtual devices keep the processor's time, so one wake-up that came late is an underrun
 		steady   bool // an underrun in each of them is a fault
 	}{
-		{"default", false, 80 * time.Millisecond, 4, true},
+		{"default", false, 80 * time.Millisecond, 6, true},
 		// With buffers of 5 ms not every run goes without one here.
 		{"low delay", true, 60 * time.Millisecond, 2, false},
 	} {
