@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"net/http"
 	"regexp"
 	"strconv"
 	"sync"
@@ -88,20 +87,11 @@ func TestHostileUseOfTheRelayDisturbsNobody(t *testing.T) {
 	if gap := talk.end(); gap > time.Second || gap == 0 {
 		t.Errorf("the two heard nothing of each other for %v", gap)
 	}
-	res, err := http.Get("http://" + address + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	defer http.DefaultClient.CloseIdleConnections()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := scrape(t, address)
 	for _, name := range []string{"connection_rejections_total", "reservation_rejections_total"} {
 		sum := 0.0
-		for _, m := range regexp.MustCompile(`(?m)^libp2p_relaysvc_`+name+`\{.*\} (\S+)$`).FindAllSubmatch(text, -1) {
-			n, _ := strconv.ParseFloat(string(m[1]), 64)
+		for _, m := range regexp.MustCompile(`(?m)^libp2p_relaysvc_`+name+`\{.*\} (\S+)$`).FindAllStringSubmatch(text, -1) {
+			n, _ := strconv.ParseFloat(m[1], 64)
 			sum += n
 		}
 		if sum == 0 {

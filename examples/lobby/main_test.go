@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -164,19 +163,6 @@ func TestMetricsSayWhatWasRefused(t *testing.T) {
 	if !errors.Is(err, client.ErrRefused) {
 		t.Fatalf("%v, want ErrRefused", err)
 	}
-	scrape := func() string {
-		res, err := http.Get("http://" + address + "/metrics")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		defer http.DefaultClient.CloseIdleConnections()
-		b, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
-	}
 	has := func(text string, lines ...string) {
 		t.Helper()
 		for _, l := range lines {
@@ -185,11 +171,11 @@ func TestMetricsSayWhatWasRefused(t *testing.T) {
 			}
 		}
 	}
-	waitFor(t, 2*time.Second, "the refused stream to end", func() bool { return strings.Contains(scrape(), "\nparley_lobby_own_connections 1\n") })
-	has(scrape(), "parley_lobby_members 1", "parley_lobby_rooms 1", "parley_lobby_joins_total 1",
+	waitFor(t, 2*time.Second, "the refused stream to end", func() bool { return strings.Contains(scrape(t, address), "\nparley_lobby_own_connections 1\n") })
+	has(scrape(t, address), "parley_lobby_members 1", "parley_lobby_rooms 1", "parley_lobby_joins_total 1",
 		`parley_lobby_refused_total{reason="peer_rooms"} 1`, `parley_lobby_refused_total{reason="slow"} 0`, "libp2p_relaysvc_status 1")
 	_ = a.Close()
-	has(scrape(), "parley_lobby_members 0", `parley_lobby_departures_total{how="left"} 1`)
+	has(scrape(t, address), "parley_lobby_members 0", `parley_lobby_departures_total{how="left"} 1`)
 }
 
 func TestWhatItPrints(t *testing.T) {
