@@ -34,6 +34,7 @@ func natRows() []row {
 		{name: "NAT and NAT", bar: "relayed audio 2 s, punched 3 s later, nothing lost", run: punched},
 		{name: "NAT and symmetric NAT", bar: "relayed, audio 2 s, stays up", run: relayed(nat, symmetric)},
 		{name: "symmetric NATs", bar: "relayed, audio 2 s, stays up", run: relayed(symmetric, symmetric)},
+		{name: "symmetric NAT is left", bar: "audio back 1.5 s, punched 10 s later", run: symmetricLeft},
 		{name: "UDP blocked on one side", bar: "TCP, audio 3 s", run: overTCP(nat, tcpOnly)},
 		{name: "UDP blocked on both sides", bar: "TCP, audio 3 s", run: overTCP(tcpOnly, tcpOnly)},
 		{name: "one LAN, no hairpin", bar: "lan 5 s, nothing lost", run: sameLAN},
@@ -136,6 +137,25 @@ func relayed(a, b natlab.Home) func(*testing.T, *verdict) {
 			v.fault("a gap of %v", v.gap)
 		}
 	}
+}
+
+// symmetricLeft shows that a direct way is tried again when the network changes:
+// somebody comes home with a laptop from a network where none could be had.
+func symmetricLeft(t *testing.T, v *verdict) {
+	s := newStage(t, 1)
+	p := s.pair(natlab.Home{}, natlab.Home{NAT: natlab.Symmetric})
+	p.onPath(patience, "relayed")
+	s.talk(40 * time.Second) // by now attempts are 20 s to a minute apart
+	home := s.lab.Household(t, natlab.Home{})
+	moved := time.Now()
+	p.who[1].host.MoveTo(t, home)
+	direct := p.onPath(patience, "punched", "direct")
+	s.talk(5 * time.Second)
+	both := p.end()
+	v.conversation(p, both, 2*time.Second)
+	v.kind(both, "punched", "direct")
+	v.back(both, moved, 1500*time.Millisecond)
+	v.atMost("punched after the move", direct.Sub(moved), 10*time.Second)
 }
 
 func overTCP(a, b natlab.Home) func(*testing.T, *verdict) {

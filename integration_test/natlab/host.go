@@ -27,6 +27,7 @@ type Host struct {
 	ns   *linkem.Namespace
 	far  *linkem.Namespace // where the other end of its cable is
 	port string            // that end's device
+	home *Household        // where it is; nil for servers
 }
 
 // place is where a host goes on a network.
@@ -131,5 +132,36 @@ func (h *Host) cable(t testing.TB, state string) {
 	t.Helper()
 	if err := ipBatch(h.far, "link set "+h.port+" "+state); err != nil {
 		t.Fatalf("natlab: cable of %s: %v", h.Name, err)
+	}
+}
+
+// MoveTo takes the host to another household, as somebody does who leaves the
+// house with a laptop: it has the addresses of the new one when MoveTo returns,
+// and its programs run on. Both households have IPv4 only. Not to be called
+// while anybody else uses the host.
+func (h *Host) MoveTo(t testing.TB, to *Household) {
+	t.Helper()
+	from := h.home
+	if from == nil || from.home.Family != IPv4 || to.home.Family != IPv4 {
+		t.Fatalf("natlab: %s can't move: it isn't at home, or one of the two has IPv6", h.Name)
+	}
+	number := to.room(t)
+	port := fmt.Sprintf("port%d", number)
+	err := errors.Join(
+		ipBatch(h.ns,
+			"link set eth0 down",
+			"addr flush dev eth0"),
+		ipBatch(h.far, fmt.Sprintf("link set %s netns %s name %s", h.port, to.router.Path(), port)),
+		ipBatch(to.router, fmt.Sprintf("link set %s master lan0 up", port)),
+		ipBatch(h.ns,
+			"link set eth0 up",
+			fmt.Sprintf("addr add %v dev eth0", to.lan4(number)),
+			fmt.Sprintf("route add default via %v", to.lan4(1).Addr())))
+	if err != nil {
+		t.Fatalf("natlab: move %s: %v", h.Name, err)
+	}
+	h.far, h.port, h.home, h.Addr4 = to.router, port, to, to.lan4(number).Addr()
+	if err := h.carries(); err != nil {
+		t.Fatalf("natlab: move %s: %v", h.Name, err)
 	}
 }

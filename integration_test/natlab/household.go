@@ -126,13 +126,7 @@ func (h *Household) PublicAddr() netip.Addr {
 // Host adds a host to the household's network.
 func (h *Household) Host(t testing.TB, name string) *Host {
 	t.Helper()
-	h.mu.Lock()
-	h.hosts++
-	number := h.hosts + 1 // 1 is the router
-	h.mu.Unlock()
-	if number > maxHosts {
-		t.Fatalf("natlab: more than %d hosts in a household", maxHosts)
-	}
+	number := h.room(t)
 	host, err := h.lab.attach(h.router, "lan0", h.home.Family, place{
 		name: name, port: fmt.Sprintf("port%d", number),
 		addr4: h.lan4(number), gate4: h.lan4(1).Addr().String(),
@@ -141,7 +135,21 @@ func (h *Household) Host(t testing.TB, name string) *Host {
 	if err != nil {
 		t.Fatalf("natlab: host %s: %v", name, err)
 	}
+	host.home = h
 	return host
+}
+
+// room is the number of the next host.
+func (h *Household) room(t testing.TB) int {
+	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hosts++
+	number := h.hosts + 1 // 1 is the router
+	if number > maxHosts {
+		t.Fatalf("natlab: more than %d hosts in a household", maxHosts)
+	}
+	return number
 }
 
 // ChangeAddress gives the router another public address at once, as a provider

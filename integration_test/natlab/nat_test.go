@@ -175,6 +175,33 @@ func TestChangedAddressLeavesTheOldOneDead(t *testing.T) {
 	}
 }
 
+func TestMovedHostLivesElsewhere(t *testing.T) {
+	lab := Start(t, Config{})
+	mirrored := mirror(t, lab.Server(t, "mirror"))
+	friend := udp(t, lab.Server(t, "friend"), 4001)
+	old, home := lab.Household(t, Home{NAT: Symmetric}), lab.Household(t, Home{})
+	home.Host(t, "somebody who is there already")
+	laptop := old.Host(t, "laptop")
+	anna := udp(t, laptop, 4001)
+	anna.to(t, netip.AddrPortFrom(friend.host.Addr4, 4001), "hello")
+	_, before := friend.from(patience)
+	if before.Addr() != old.PublicAddr() {
+		t.Fatalf("seen as %v, at home where the router has %v", before, old.PublicAddr())
+	}
+	laptop.MoveTo(t, home)
+	friend.to(t, before, "to where you were")
+	if text, _ := anna.from(grace); text != "" {
+		t.Errorf("%q arrived", text)
+	}
+	if seen := anna.seen(t, mirrored); seen.Addr() != home.PublicAddr() || seen.Port() != 4001 {
+		t.Errorf("seen as %v, the new router has %v and keeps ports", seen, home.PublicAddr())
+	}
+	friend.to(t, before, "to where you were")
+	if text, _ := anna.from(grace); text != "" {
+		t.Errorf("%q arrived", text)
+	}
+}
+
 func TestForgottenConnectionsLetNothingIn(t *testing.T) {
 	lab := Start(t, Config{})
 	server := udp(t, lab.Server(t, "server"), 0)
