@@ -8,6 +8,8 @@ FUZZTIME  ?= 60s
 BENCHTIME ?= 1s
 # Flags of make lab-links, e.g. LINKS='-links.seeds=1 -links.time=30s'
 LINKS     ?=
+# Flags of make sim: SIM=-sim.update makes its figures the baseline
+SIM       ?=
 # Narrow any of the test targets with PKG, e.g. make race PKG=./session/...
 PKG       ?= ./...
 
@@ -18,7 +20,7 @@ export QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING := true
 # PortAudio's binding hands to C.
 RACEFLAGS := -race -gcflags=github.com/gordonklaus/portaudio=-d=checkptr=0
 
-.PHONY: help demo test race soak fuzz bench bench-lanes latency lab-nat lab-links cross lint fmt tidy examples check setup clean
+.PHONY: help demo test race soak fuzz bench bench-lanes latency lab-nat lab-links sim cross lint fmt tidy examples check setup clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +65,10 @@ lab-nat: ## show who can talk to whom through NATs, and judge it (root)
 lab-links: ## show what is heard over bad links, beside the bars (root)
 	@scripts/setup.sh test
 	PARLEY_LAB=links $(GO) test -run='^TestLinkLab$$' -count=1 -v -timeout 60m ./integration_test $(LINKS)
+
+sim: ## the same in virtual time, compared with the baseline
+	@scripts/setup.sh build
+	PARLEY_LAB=sim $(GO) test -run='^TestSim$$' -count=1 -timeout 30m ./integration_test $(SIM)
 
 cross: ## build what needs no C for windows and darwin
 	@GO='$(GO)' scripts/cross.sh

@@ -32,7 +32,7 @@ import (
 )
 
 // Config says how to talk. The zero value is the good default: the system's
-// microphone and speaker, Opus at 32 kb/s in packets of 20 ms, always open.
+// microphone and speaker, Opus at 26 kb/s in packets of 20 ms, always open.
 type Config struct {
 	Session string // keeps several sessions on one host apart; at most 64 bytes; default ""
 	Name    string // what others may call this peer; at most 64 bytes; default none

@@ -28,7 +28,7 @@ var (
 // Config says how to encode. The zero value is the default.
 type Config struct {
 	FrameDuration time.Duration // 10, 20, 40 or 60 ms; 0 means 20 ms
-	Bitrate       int           // bits per second, 6000 to 128000; 0 means 32000
+	Bitrate       int           // bits per second, 6000 to 128000; 0 means 26000
 	Constant      bool          // constant bitrate: sizes tell a listener on the wire nothing, at some cost in quality
 	Complexity    int           // 1 to 10, effort of the encoder; 0 means 9
 	NoDTX         bool          // send packets through silence too; by default silence costs nothing

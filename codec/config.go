@@ -8,7 +8,7 @@ import (
 // The defaults and limits of Config.
 const (
 	DefaultFrameDuration = 20 * time.Millisecond
-	DefaultBitrate       = 32000 // lowest bitrate at which Opus keeps full bandwidth beside in-band FEC (measured, libopus 1.3.1)
+	DefaultBitrate       = 26000 // speech at full bandwidth, and little more on the wire than what surrounds it
 	MinBitrate           = 6000
 	MaxBitrate           = 128000
 	DefaultComplexity    = 9

@@ -10,7 +10,7 @@ import (
 
 func TestResolveFillsInTheDefaults(t *testing.T) {
 	got, err := codec.Config{}.Resolve()
-	want := codec.Config{FrameDuration: 20 * time.Millisecond, Bitrate: 32000, Complexity: 9}
+	want := codec.Config{FrameDuration: 20 * time.Millisecond, Bitrate: 26000, Complexity: 9}
 	if err != nil || got != want {
 		t.Fatalf("%+v, %v; want %+v", got, err, want)
 	}

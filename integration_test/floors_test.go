@@ -35,11 +35,12 @@ var floors = map[string]floor{
 		"github.com/multiformats/go-multihash",
 	}},
 
-	"audio":    {level: 1, pure: true},
-	"codec":    {level: 1, pure: true},
-	"p2p/link": {level: 1, pure: true, imports: []string{"identity"}},
+	"audio":        {level: 1, pure: true},
+	"audio/emodel": {level: 1, pure: true},
+	"codec":        {level: 1, pure: true},
+	"p2p/link":     {level: 1, pure: true, imports: []string{"identity"}},
 
-	"audio/jitter":  {level: 2, pure: true},
+	"audio/jitter":  {level: 2, pure: true, imports: []string{"audio/emodel"}},
 	"audio/stretch": {level: 2, pure: true},
 	"session/wire": {
 		level: 2, pure: true,
@@ -69,7 +70,7 @@ var floors = map[string]floor{
 
 	"session": {
 		level: 4, goroutines: true,
-		imports: []string{"identity", "audio", "audio/jitter", "audio/stretch", "codec", "session/wire", "p2p/link"},
+		imports: []string{"identity", "audio", "audio/emodel", "audio/jitter", "audio/stretch", "codec", "session/wire", "p2p/link"},
 	},
 
 	".": {

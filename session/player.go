@@ -41,6 +41,7 @@ type player struct {
 	pcm     [queueSamples]float32 // decoded and not yet played
 	queued  int
 	wanted  jitter.Stretch // what is to be done to it once there is enough
+	most    int            // samples by which it may be shortened then
 	scratch [codec.MaxPacketSamples]float32
 	joint   [edgeSamples]float32 // how what was decoded last would go on
 	gain    float32              // of the guess at the end of the queue; 1 if that is no guess
@@ -84,6 +85,13 @@ func (p *player) moved() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.buffer.PathChanged()
+}
+
+// setPathDelay says how late speech would be heard without a jitter buffer.
+func (p *player) setPathDelay(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.buffer.SetPathDelay(d)
 }
 
 // receive parses a packet and puts what it holds into the jitter buffer.
@@ -273,7 +281,7 @@ func (p *player) produce(d jitter.Decision) {
 	copy(p.pcm[p.queued:], pcm)
 	p.queued += n
 	if d.Stretch != jitter.None {
-		p.wanted = d.Stretch
+		p.wanted, p.most = d.Stretch, d.Most
 	}
 }
 
@@ -309,7 +317,7 @@ func (p *player) stretch() {
 	before := p.queued
 	switch p.wanted {
 	case jitter.Accelerate, jitter.AccelerateFast:
-		p.queued = stretch.Accelerate(p.pcm[:p.queued], p.wanted == jitter.AccelerateFast)
+		p.queued = stretch.Accelerate(p.pcm[:p.queued], p.most, p.wanted == jitter.AccelerateFast)
 	case jitter.Expand:
 		p.queued = len(stretch.Expand(p.pcm[:p.queued]))
 	case jitter.None:

@@ -47,7 +47,11 @@ func (c *conversation) sendReport(p *peer, now time.Time) {
 	st := p.player.jitterStats()
 	before := r.before
 	r.sentAt, r.before = now, st
+	fixed := p.remote.captureDelay + c.speaker.latency()
 	p.mu.Unlock()
+	if rtt := c.transport.Path(p.id).RTT; rtt > 0 {
+		p.player.setPathDelay(fixed + rtt/2)
+	}
 	expected := st.Expected - before.Expected
 	if expected == 0 {
 		return

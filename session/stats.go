@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/emodel"
 	"github.com/parley-voice/parley/audio/jitter"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p/link"
@@ -122,8 +123,8 @@ func (c *conversation) peerStats(p *peer) PeerStats {
 		st.MouthToEar = st.FixedDelay + st.Path.RTT/2 + st.Jitter.Wait
 	}
 	if st.Jitter.PlayedSamples > 0 {
-		st.Rating = Rating(st.MouthToEar, st.ConcealedShare())
-		st.MOS = MOS(st.Rating)
+		st.Rating = emodel.Rating(st.MouthToEar, st.ConcealedShare())
+		st.MOS = emodel.MOS(st.Rating)
 	}
 	return st
 }

@@ -197,11 +197,12 @@ func (b *Buffer) arrived(p *Packet, h *trace, t int64) {
 	if p.Copy || h.own {
 		return
 	}
+	b.loss.settle(p.Seq, t, &b.history)
 	h.own = true
 	if p.Samples > 0 {
 		b.jitter.arrived(t - p.Timestamp)
 	}
-	b.loss.arrived(p.Seq, &b.history)
+	b.loss.arrived(p.Seq, t, &b.history)
 }
 
 // find returns the index in order where seq belongs.
@@ -331,6 +332,15 @@ func (b *Buffer) Reset() {
 func (b *Buffer) PathChanged() {
 	b.est.reset()
 	b.jitter.forgetTransit()
+}
+
+// SetPathDelay says what the delay from mouth to ear is without what the buffer
+// adds: see Config.PathDelay. Changes by less than 5 ms make no difference. It
+// is cheap enough to be called whenever the delay is measured.
+func (b *Buffer) SetPathDelay(d time.Duration) {
+	if path := durationSamples(max(d, 1), 0); path >= b.est.path+bucket || path <= b.est.path-bucket {
+		b.est.price(path)
+	}
 }
 
 // clock turns times into samples since the first. It never goes back. An

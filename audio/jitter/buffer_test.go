@@ -9,29 +9,37 @@ import (
 
 func TestNetworkLoss(t *testing.T) {
 	tests := map[string]struct {
-		seqs           []int // by itself, in this order; negative ones as copies
+		seqs           []int // 20 ms apart, or after a 0 at once; negative ones as copies
 		expected, lost uint64
 		bursts         uint64
 		burst          float64
 	}{
-		"none":                        {[]int{1, 2, 3, 4, 5}, 3, 0, 0, 0},
-		"one":                         {[]int{1, 2, 4, 5, 6, 7}, 5, 1, 1, 1},
-		"overtaken by one":            {[]int{1, 3, 2, 4, 5}, 3, 0, 0, 0},
-		"overtaken by two":            {[]int{1, 3, 4, 2, 5, 6}, 4, 1, 1, 1},
-		"a copy is no arrival":        {[]int{1, 2, 4, -3, 5, 6}, 4, 1, 1, 1},
-		"a burst of three":            {[]int{1, 2, 6, 7, 8, 9}, 7, 3, 1, 3},
-		"bursts of one and three":     {[]int{1, 3, 4, 5, 9, 10, 11}, 9, 4, 2, 1 + 2./16},
-		"lost at the end isn't known": {[]int{1, 2, 3}, 1, 0, 0, 0},
-		"duplicates":                  {[]int{1, 1, 2, 2, 3, 3, 4, 4}, 2, 0, 0, 0},
-		"a long outage":               {[]int{1, 2, 1002, 1003, 1004}, 1002, 999, 1, 999},
+		"none":                        {[]int{1, 2, 3, 4, 5}, 2, 0, 0, 0},
+		"one":                         {[]int{1, 2, 4, 5, 6, 7}, 4, 1, 1, 1},
+		"overtaken by one":            {[]int{1, 3, 2, 4, 5}, 2, 0, 0, 0},
+		"overtaken by two":            {[]int{1, 3, 4, 2, 5, 6}, 3, 1, 1, 1},
+		"by two, for a moment":        {[]int{1, 3, 4, 0, 2, 5, 6, 7}, 4, 0, 0, 0},
+		"a copy is no arrival":        {[]int{1, 2, 4, -3, 5, 6, 7}, 4, 1, 1, 1},
+		"a burst of three":            {[]int{1, 2, 6, 7, 8, 9}, 6, 3, 1, 3},
+		"bursts of one and three":     {[]int{1, 3, 4, 5, 9, 10, 11, 12}, 9, 4, 2, 1 + 2./16},
+		"lost at the end isn't known": {[]int{1, 2, 3}, 0, 0, 0, 0},
+		"duplicates":                  {[]int{1, 1, 2, 2, 3, 3, 4, 4}, 1, 0, 0, 0},
+		"a long outage":               {[]int{1, 2, 1002, 1003, 1004, 1005}, 1002, 999, 1, 999},
+		"a stall, out of order after": {[]int{1, 2, 0, 7, 0, 9, 0, 8, 0, 3, 0, 6, 0, 5, 0, 4, 10, 11, 12, 13}, 10, 0, 0, 0},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			b := New(Config{})
-			for i, n := range tt.seqs {
+			at := 100
+			for _, n := range tt.seqs {
+				if n == 0 {
+					at -= 20
+					continue
+				}
 				p := voice(max(n, -n))
 				p.Copy = n < 0
-				b.Push(p, ms(100+i*20))
+				b.Push(p, ms(at))
+				at += 20
 			}
 			s := b.Stats()
 			if s.Expected != tt.expected || s.Lost != tt.lost || s.LossBursts != tt.bursts || math.Abs(s.Burst-tt.burst) > 1e-9 {

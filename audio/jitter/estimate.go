@@ -1,29 +1,32 @@
 package jitter
 
-import "time"
+import (
+	"time"
+
+	"github.com/parley-voice/parley/audio/emodel"
+)
 
 const (
-	bucket     = 5 * millisecond // width of the histograms' buckets
-	maxBuckets = 400             // 2 s
+	bucket     = 5 * millisecond / 2 // width of the histogram's buckets
+	maxBuckets = 800                 // 2 s
+
+	leastTarget = 5 * millisecond // whatever the network: nobody asks in time to the millisecond
 
 	// packetForget is the weight that a packet keeps for each later one: the
 	// histogram is about the last 1000 packets.
 	packetForget = 0.999
-	// peakForget and peakQuantile are NetEQ's, per interval of 500 ms.
-	peakForget   = 0.983
-	peakQuantile = 0.95
-	peakInterval = 500 * millisecond
-	// peakRank says which of an interval's greatest delays counts: less than
-	// that many packets together are loss that came back, and a matter of
-	// cost; that many are a stall.
-	peakRank = 3
 	// priorWeight is the weight, in packets, of StartDelay at the start.
 	priorWeight = 0.2
 
-	queueBuckets = 2  // median delay in buckets from which on packets are taken to wait in queues
-	queuePackets = 15 // needed to tell
-	queueCost    = 3  // factor of LateCost then
-	queueTail    = 4  // the target then is at least that many times what three in four packets keep to
+	queueBuckets = 4   // median delay in buckets from which on packets are taken to wait in queues
+	queuePackets = 15  // needed to tell
+	queueCost    = 3   // factor of what is lost by being late then
+	queueTail    = 3.9 // the target then is at least that many times what three in four packets keep to
+
+	// delaySlope is how much a millisecond of delay lowers R where G.107 says
+	// that it doesn't, below 100 ms too: R. G. Cole and J. H. Rosenbluth, "Voice
+	// over IP performance monitoring", ACM CCR 31(2), 2001, section 3.
+	delaySlope = 0.024
 
 	baseParts    = 8                 // the sliding minimum's window is 8 parts ...
 	basePart     = 250 * millisecond // ... of 250 ms: 2 s as in NetEQ
@@ -40,8 +43,9 @@ const (
 type estimator struct {
 	minDelay, startDelay, maxDelay int64 // maxDelay is the hard cap on the delay
 	maxTarget                      int64
-	lateCost                       float64 // samples of delay per late share of 1
 	buckets                        int
+	path                           int64                   // delay from mouth to ear without the buffer's
+	costs                          [maxBuckets + 1]float64 // of a target of so many buckets, in R
 
 	base    [baseParts]int64 // minima of arrival less timestamp
 	filled  [baseParts]bool
@@ -53,10 +57,6 @@ type estimator struct {
 	renew   bool  // the next observation is of another path
 
 	packets histogram
-	peaks   histogram
-	top     [peakRank]int64 // greatest delays of the present interval
-	count   int             // packets in it
-	age     int64           // its age
 
 	target int64
 }
@@ -74,11 +74,22 @@ func (e *estimator) configure(cfg Config) {
 	e.maxDelay = max(durationSamples(cfg.MaxDelay, 300*time.Millisecond), 40*millisecond)
 	// Between the target and the cap there must be room to steer.
 	e.maxTarget = e.maxDelay - max(e.maxDelay/6, 20*millisecond)
-	e.minDelay = min(max(durationSamples(cfg.MinDelay, 0), bucket), e.maxTarget)
+	e.minDelay = min(max(durationSamples(cfg.MinDelay, 0), leastTarget), e.maxTarget)
 	e.startDelay = min(max(durationSamples(cfg.StartDelay, 40*time.Millisecond), e.minDelay), e.maxTarget)
-	e.lateCost = 100 * float64(durationSamples(cfg.LateCost, 45*time.Millisecond))
 	e.buckets = int(min((e.maxTarget+bucket-1)/bucket, maxBuckets))
+	e.price(durationSamples(cfg.PathDelay, 65*time.Millisecond))
 	e.reset()
+}
+
+// price notes what delays cost if that much is spent before the buffer. A packet
+// waits half a block longer than the target on average, for being asked for, and
+// its audio half a packet.
+func (e *estimator) price(path int64) {
+	e.path = path
+	for i := range e.costs {
+		d := duration(path + int64(i)*bucket + block)
+		e.costs[i] = emodel.Delay(d) + delaySlope*d.Seconds()*1000
+	}
 }
 
 // reset forgets everything, but of the fastest packet only when the next one
@@ -88,7 +99,6 @@ func (e *estimator) reset() {
 	e.packets = histogram{weight: priorWeight}
 	e.packets.add(int((e.startDelay-1)/bucket), e.buckets, packetForget)
 	e.packets.weight = 1
-	e.peaks = histogram{weight: 1}
 	e.target = e.startDelay
 }
 
@@ -97,9 +107,6 @@ func (e *estimator) forgetBase() {
 	e.filled = [baseParts]bool{}
 	e.partAge = 0
 	e.any = false
-	e.top = [peakRank]int64{}
-	e.count = 0
-	e.age = 0
 }
 
 // transit is the arrival less timestamp of the fastest recent packet.
@@ -138,7 +145,6 @@ func (e *estimator) observe(transit, t int64) {
 	if !e.flood {
 		e.packets.add(int(delay/bucket), e.buckets, packetForget)
 	}
-	e.peak(delay, step)
 	e.choose(step)
 }
 
@@ -166,32 +172,7 @@ func (e *estimator) slide(transit, step int64) {
 // measured from the new minimum now, so the speech being played doesn't move.
 func (e *estimator) rebase(rise int64) {
 	e.packets.lower(int(rise / bucket))
-	e.peaks.lower(int(rise / bucket))
-	for i := range e.top {
-		e.top[i] = max(e.top[i]-rise, 0)
-	}
 	e.target = max(e.target-rise, e.minDelay)
-}
-
-// peak notes the interval's greatest delays, and at its end the peakRank-th
-// of them in the histogram.
-func (e *estimator) peak(delay, step int64) {
-	e.age += step
-	if e.age >= peakInterval {
-		if e.count >= peakRank {
-			e.peaks.add(int(e.top[peakRank-1]/bucket), e.buckets, peakForget)
-		}
-		e.age, e.count, e.top = 0, 0, [peakRank]int64{}
-	}
-	if e.flood {
-		return
-	}
-	e.count++
-	for i, v := range e.top {
-		if delay > v {
-			delay, e.top[i] = v, delay
-		}
-	}
 }
 
 // choose sets the target: upwards at once, downwards slowly.
@@ -200,12 +181,12 @@ func (e *estimator) choose(step int64) {
 	// what is late there is late in a row, and few packets don't show how
 	// long the tail is. Where few wait, they were lost and come back late at
 	// about the same time each.
-	lateCost, floor := e.lateCost, 0
+	factor, floor := 1.0, 0
 	if queued := e.packets.quantile(e.buckets, 0.5) - 1; queued >= queueBuckets && e.packets.packets() >= queuePackets {
-		lateCost *= queueCost
-		floor = queueTail * (e.packets.quantile(e.buckets, 0.75) - 1)
+		factor = queueCost
+		floor = int(queueTail*float64(e.packets.quantile(e.buckets, 0.75)-1) + 0.5)
 	}
-	best := max(e.packets.cheapest(e.buckets, lateCost), e.peaks.quantile(e.buckets, peakQuantile), floor)
+	best := max(e.packets.cheapest(e.costs[:e.buckets+1], factor), floor)
 	want := min(max(int64(best)*bucket, e.minDelay), e.maxTarget)
 	e.target = max(want, e.target-decayPerSecond*step/second)
 }
@@ -263,18 +244,17 @@ func (h *histogram) add(i, buckets int, forget float64) {
 // packets is how many observations the histogram stands for.
 func (h *histogram) packets() float64 { return h.total / h.weight }
 
-// cheapest returns the number of buckets that the target should cover, so
-// that the delay in samples plus what the late share costs is least.
-func (h *histogram) cheapest(buckets int, lateCost float64) int {
+// cheapest returns the number of buckets that the target should cover, so that
+// what that delay costs and what is late are least together.
+func (h *histogram) cheapest(costs []float64, factor float64) int {
 	if h.total == 0 {
 		return 0
 	}
 	late := h.total
-	best, least := 0, late/h.total*lateCost
-	for i := range buckets {
+	best, least := 0, costs[0]+factor*emodel.Loss(1)
+	for i := range costs[1:] {
 		late -= h.share[i]
-		cost := float64((i+1)*bucket) + late/h.total*lateCost
-		if cost < least {
+		if cost := costs[i+1] + factor*emodel.Loss(late/h.total); cost < least {
 			best, least = i+1, cost
 		}
 	}

@@ -63,8 +63,8 @@ func TestTargetGrowsAtOnceAndDecaysSlowly(t *testing.T) {
 	}
 	observe(20, 100*millisecond)
 	grown := b.est.target
-	if grown != 105*millisecond { // the edge belongs to the bucket above
-		t.Errorf("target %v after 20 packets with 100 ms, want 105", duration(grown))
+	if grown != 102*millisecond+millisecond/2 { // the edge belongs to the bucket above
+		t.Errorf("target %v after 20 packets with 100 ms, want 102.5", duration(grown))
 	}
 	for before := grown; b.est.target > 20*millisecond; before = b.est.target {
 		if now > 600*second {
@@ -110,24 +110,35 @@ func TestStretchingIsBounded(t *testing.T) {
 }
 
 func TestStretchFollowsTheDelay(t *testing.T) {
+	// level is when what follows the queued samples would be heard, against a
+	// target of 40 ms.
 	tests := map[string]struct {
-		level int64
-		want  Stretch
+		level, queued int64
+		want          Stretch
+		most          int64
 	}{
-		"on target":         {40 * millisecond, None},
-		"a block above":     {50 * millisecond, None},
-		"more than a block": {53 * millisecond, Accelerate},
-		"far above":         {141 * millisecond, AccelerateFast},
-		"a little below":    {38 * millisecond, None},
-		"below":             {37 * millisecond, Expand},
+		"on target":                          {40, 0, None, 0},
+		"less than a block above":            {49, 0, None, 0},
+		"a block above":                      {50, 0, Accelerate, 10},
+		"less than two above":                {59, 0, Accelerate, 10},
+		"far above":                          {141, 0, AccelerateFast, 100},
+		"a little below":                     {38, 0, None, 0},
+		"below":                              {37, 0, Expand, 0},
+		"behind a little that is queued":     {44, 4, None, 0},
+		"behind what delays it for nothing":  {45, 5, Accelerate, 5},
+		"asked for a block too early":        {50, 10, Accelerate, 10},
+		"the same behind a little":           {54, 14, Accelerate, 14},
+		"asked for too late, behind 5":       {45, 8, Expand, 0},
+		"a block above, behind 5":            {55, 5, Accelerate, 15},
+		"queued for whole blocks, on target": {45, 20, None, 0},
 	}
 	for name, tt := range tests {
 		b := New(Config{})
-		b.play.level = tt.level
-		if got := b.stretch(second); got != tt.want {
-			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		b.play.level = tt.level * millisecond
+		if got, most := b.stretch(second, tt.queued*millisecond); got != tt.want || int64(most) != tt.most*millisecond && got != None {
+			t.Errorf("%s: %v by at most %d samples, want %v by %d ms", name, got, most, tt.want, tt.most)
 		}
-		if got := b.stretch(second + stretchInterval - 1); got != None {
+		if got, _ := b.stretch(second+stretchInterval-1, tt.queued*millisecond); got != None {
 			t.Errorf("%s: %v again within 50 ms", name, got)
 		}
 	}

@@ -45,11 +45,10 @@ type Config struct {
 	// to 2 s are possible.
 	MaxDelay time.Duration
 
-	// LateCost is how much delay is worth avoiding one percent of late
-	// frames. 0 means 45 ms. NetEQ takes 20 ms; by G.107 it is 158 ms below
-	// 177 ms mouth to ear (3.8 points of R for 1 % of loss, 0.024 points for
-	// 1 ms) and 28 ms above.
-	LateCost time.Duration
+	// PathDelay is the delay from mouth to ear without what the buffer adds, until
+	// SetPathDelay says better. The target is what delay and late speech cost a
+	// listener least together by ITU-T G.107, which depends on it. 0 means 65 ms.
+	PathDelay time.Duration
 }
 
 // Packet is a coded frame as it came from the network.
@@ -108,5 +107,6 @@ type Decision struct {
 	Copied    bool    // Play of a payload that came as a copy
 	Concealed int     // samples concealed in a row up to here: fade out by it on Conceal, join by cross-fade on Play if not 0, unless the codec does after so little
 	Stretch   Stretch // what to do with the PCM afterwards
+	Most      int     // samples that may be removed for Accelerate and AccelerateFast
 	Skipped   bool    // speech was dropped right before this to come back to live, or to the target: cross-fade
 }

@@ -1,10 +1,13 @@
 package jitter
 
 // lossMeter judges which packets the network lost. Lanes that retransmit hide
-// losses, so what isn't there when the packet two after it arrives is lost,
-// though it may come later.
+// losses, so what isn't there a little after the packet two after it arrived is
+// lost, though it may come later. After a stall all come at once, and in any
+// order, since each lane is read by itself: nothing is lost then.
 type lossMeter struct {
-	judged   int64 // highest sequence number judged
+	judged   int64               // highest sequence number judged
+	overdue  [overdueLen]overdue // what is soon to be judged, in its order
+	waiting  int                 // of overdue
 	expected uint64
 	lost     uint64
 	bursts   uint64
@@ -12,18 +15,57 @@ type lossMeter struct {
 	burst    float64 // mean length of recent runs
 }
 
-// reorderDistance is how many packets may overtake one that isn't lost.
-const reorderDistance = 2
+const (
+	reorderDistance = 2                // how many packets may overtake one that isn't lost,
+	reorderTime     = 15 * millisecond // and by how much
+	overdueLen      = 8
+)
+
+// overdue says since when packets up to seq were overtaken by too many.
+type overdue struct{ seq, since int64 }
 
 // begin starts judging at seq.
 func (l *lossMeter) begin(seq int64) {
 	l.endRun()
 	l.judged = seq - 1
+	l.waiting = 0
 }
 
-// arrived judges what the arrival of seq by itself allows to judge.
-func (l *lossMeter) arrived(seq int64, history *[historyLen]trace) {
-	for l.judged < seq-reorderDistance {
+// settle judges what a packet that arrives at a time is too late for. So does one
+// that is far ahead, whatever the time: more isn't remembered.
+func (l *lossMeter) settle(seq, t int64, history *[historyLen]trace) {
+	for l.waiting > 0 && (t-l.overdue[0].since >= reorderTime || seq-l.judged > historyLen/2) {
+		l.judge(l.overdue[0].seq, history)
+		l.drop()
+	}
+}
+
+// arrived notes which packets the arrival of seq by itself makes overdue.
+func (l *lossMeter) arrived(seq, t int64, history *[historyLen]trace) {
+	last := l.judged
+	if l.waiting > 0 {
+		last = l.overdue[l.waiting-1].seq
+	}
+	if seq-reorderDistance <= last {
+		return
+	}
+	if l.waiting == overdueLen {
+		l.judge(l.overdue[0].seq, history)
+		l.drop()
+	}
+	l.overdue[l.waiting] = overdue{seq - reorderDistance, t}
+	l.waiting++
+}
+
+// drop forgets the first of what waits.
+func (l *lossMeter) drop() {
+	l.waiting--
+	copy(l.overdue[:], l.overdue[1:l.waiting+1])
+}
+
+// judge judges the packets up to seq.
+func (l *lossMeter) judge(seq int64, history *[historyLen]trace) {
+	for l.judged < seq {
 		l.judged++
 		l.expected++
 		h := &history[l.judged&(historyLen-1)]

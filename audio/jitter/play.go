@@ -33,7 +33,7 @@ type player struct {
 	doubt   int64 // of them not counted yet: what comes next tells whether speech is missing
 	skipped bool  // speech was dropped before this position
 
-	level       int64 // smoothed delay at which packets are asked for
+	level       int64 // delay at which packets begin to be heard, the lowest of late
 	delay       int64 // delay of the last decision, PCM queue included
 	lastStretch int64
 	futile      int64 // since when to shorten it is advised in vain; 0 if it isn't
@@ -268,9 +268,18 @@ func (b *Buffer) start(f *packet, t, q int64) Decision {
 	if p.placed && (f.ts > p.ts || f.spurt != p.spurt) {
 		b.settle(0)
 	}
-	p.level = b.slack(f, t)
+	p.level = b.slack(f, t) + q
 	p.run, p.futile = 0, 0
 	return b.playFirst(t, q, true)
+}
+
+// approach moves a level towards a new value, fast where that is lower: who asks
+// at irregular times must find what he asks for when he is early, too.
+func approach(level, to int64) int64 {
+	if to < level {
+		return level + (to-level)/2
+	}
+	return level + (to-level)/16
 }
 
 // playFirst answers with the first packet.
@@ -315,8 +324,7 @@ func (b *Buffer) played(d *Decision, arrival, t, q int64) {
 	}
 	b.settle(p.doubt)
 	p.held, p.run, p.skipped = 0, 0, false
-	slack := t + q/block*block - d.Timestamp - b.est.transit() // as if asked for when it is needed
-	p.level += (slack - p.level) / 4
+	p.level = approach(p.level, t+q-d.Timestamp-b.est.transit())
 	p.credit = min(p.credit+n, creditLimit*creditShare)
-	d.Stretch = b.stretch(t)
+	d.Stretch, d.Most = b.stretch(t, q)
 }

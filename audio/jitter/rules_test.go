@@ -129,16 +129,16 @@ func TestRules(t *testing.T) {
 		},
 		"a missing packet is concealed and the next one joined": {
 			without(every(0, 4, 0, voice), 2), 150, ". . . . . . ^P0 P1 x x P3 P4",
-			func(s Stats) bool { return s.Missing == 1 && s.ConcealedSamples == 960 && s.Lost == 1 },
+			func(s Stats) bool { return s.Missing == 1 && s.ConcealedSamples == 960 },
 		},
 		"a copy takes its place": {
 			join(without(every(0, 4, 0, voice), 2), one(80, copied(2))), 150,
 			". . . . . . ^P0 P1 C2 P3 P4",
-			func(s Stats) bool { return s.Missing == 0 && s.RecoveredCopy == 1 && s.Lost == 1 },
+			func(s Stats) bool { return s.Missing == 0 && s.RecoveredCopy == 1 },
 		},
 		"FEC recovers it": {
 			without(every(0, 4, 0, fec), 2), 150, ". . . . . . ^P0 P1 F3 P3 P4",
-			func(s Stats) bool { return s.Missing == 0 && s.RecoveredFEC == 1 && s.Lost == 1 },
+			func(s Stats) bool { return s.Missing == 0 && s.RecoveredFEC == 1 },
 		},
 		"a copy is better than FEC": {
 			join(without(every(0, 4, 0, fec), 2), one(80, copied(2))), 150,
@@ -146,12 +146,12 @@ func TestRules(t *testing.T) {
 		},
 		"FEC recovers the last of two": {
 			without(every(0, 5, 0, fec), 2, 3), 170, ". . . . . . ^P0 P1 x x F4 P4 P5",
-			func(s Stats) bool { return s.Missing == 1 && s.RecoveredFEC == 1 && s.Lost == 2 && s.LossBursts == 1 },
+			func(s Stats) bool { return s.Missing == 1 && s.RecoveredFEC == 1 },
 		},
 		"a retransmission in time is played": {
 			join(without(every(0, 4, 0, voice), 2), one(100, voice(2))), 150,
 			". . . . . . ^P0 P1 P2 P3 P4",
-			func(s Stats) bool { return s.Missing == 0 && s.Late == 0 && s.Lost == 1 },
+			func(s Stats) bool { return s.Missing == 0 && s.Late == 0 },
 		},
 		"one that is too late isn't": {
 			join(without(every(0, 4, 0, voice), 2), one(125, voice(2))), 150,

@@ -121,7 +121,9 @@ func (c trial) stretch(b *Buffer, d Decision, queued int, r *rand.Rand) int {
 		b.Stretched(-period)
 		return queued + period
 	}
-	period = min(period, queued)
+	if period = min(period, queued); period > d.Most {
+		return queued
+	}
 	b.Stretched(period)
 	return queued - period
 }

@@ -2,10 +2,10 @@ package jitter
 
 const (
 	stretchInterval = 50 * millisecond // between two stretches, NetEQ's
-	// The delay moves in steps of a block, since that is how often is asked;
-	// a margin above it keeps Accelerate and Expand from answering each other.
-	stretchMargin = block + 2*millisecond
-	expandMargin  = bucket / 2
+	// expandMargin below the target the delay is too small, which keeps
+	// Accelerate and Expand from answering each other.
+	expandMargin = millisecond * 5 / 2
+	leastSpare   = 5 * millisecond // that is worth to be removed
 	// Targets below drainTarget hold no reserve to speak of; above it less
 	// than 1/drainShare of it is a warning.
 	drainTarget = 60 * millisecond
@@ -21,33 +21,48 @@ const (
 	futileAgain = 1 * second // ... and another one each time this later
 )
 
-// stretch compares the delay with the target.
-func (b *Buffer) stretch(t int64) Stretch {
+// spare is how much sooner what follows q queued samples could be heard, and be
+// asked for no earlier than the target wants. Since packets are asked for once in
+// a block only, what is queued then beyond whole blocks delays them for nothing,
+// and what they are asked for later than the target wants can be taken away in
+// whole blocks.
+func (b *Buffer) spare(q int64) int64 {
+	beyond := q % block
+	asked := b.play.level - beyond
+	if asked < b.est.target {
+		return asked - b.est.target
+	}
+	return (asked-b.est.target)/block*block + beyond
+}
+
+// stretch compares the delay with the target. What is to be shortened may be so
+// by that many samples at most.
+func (b *Buffer) stretch(t, q int64) (s Stretch, most int) {
 	p, target := &b.play, b.est.target
 	if t-p.lastStretch < stretchInterval {
-		return None
+		return None, 0
 	}
-	s := None
-	if p.level <= target+stretchMargin {
+	spare := b.spare(q)
+	if spare < block {
 		p.futile = 0
 	}
 	switch {
 	case p.level > 2*target+60*millisecond, p.futile > 0 && t-p.futile > futileFast:
 		s = AccelerateFast
 	case p.credit < longPeriod*creditShare:
-		return None
-	case p.level > target+stretchMargin && !b.drained():
+		return None, 0
+	case spare >= leastSpare && !b.drained():
 		s = Accelerate
-	case p.level < target-expandMargin || b.drained():
+	case spare < -expandMargin || b.drained():
 		s = Expand
 	}
 	if s != None {
 		p.lastStretch = t
 	}
-	if p.futile == 0 && (s == Accelerate || s == AccelerateFast) {
+	if p.futile == 0 && spare >= block && (s == Accelerate || s == AccelerateFast) {
 		p.futile = t
 	}
-	return s
+	return s, int(max(spare, 0))
 }
 
 // cutShort drops a packet in the midst of a spurt if the delay is above the
@@ -85,6 +100,7 @@ func (b *Buffer) drained() bool {
 // queued at the next Pop.
 func (b *Buffer) Stretched(samples int) {
 	n := int64(min(max(samples, -second), second))
+	b.play.level -= n
 	if n > 0 {
 		b.play.futile = 0
 	}

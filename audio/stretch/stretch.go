@@ -33,15 +33,15 @@ const (
 	passive = 1e-5
 )
 
-// Accelerate shortens pcm in place by one pitch period, and returns its new
-// length. That is len(pcm) if it found no two consecutive periods that are
-// alike enough; fast is content with less. It changes the first 30 ms only, or
+// Accelerate shortens pcm in place by one pitch period of at most that many
+// samples, and returns its new length. That is len(pcm) if it found no two
+// consecutive periods that are alike enough; fast is content with less. It changes the first 30 ms only, or
 // all of pcm if it is shorter: pcm should be all that is decoded and not yet
 // played. The first and the last sample stay what they are, so that it joins
 // to what was played and to what comes.
-func Accelerate(pcm []float32, fast bool) int {
+func Accelerate(pcm []float32, most int, fast bool) int {
 	x := pcm[:min(len(pcm), window)]
-	lag := period(x, fast)
+	lag := period(x, most, fast)
 	if lag == 0 {
 		return len(pcm)
 	}
@@ -58,7 +58,7 @@ func Accelerate(pcm []float32, fast bool) int {
 // keeps the first and the last sample.
 func Expand(pcm []float32) []float32 {
 	x := pcm[:min(len(pcm), window)]
-	lag := period(x, false)
+	lag := period(x, MaxChange, false)
 	if lag == 0 {
 		return pcm
 	}
@@ -101,10 +101,10 @@ func CrossFade(in, out []float32) {
 	blend(in[:n], out[:n], in[:n])
 }
 
-// period returns the number of samples after which x repeats itself, or 0 if
-// it doesn't.
-func period(x []float32, fast bool) int {
-	longest := min(maxLag, len(x)-minOverlap)
+// period returns the number of samples, at most that many, after which x
+// repeats itself, or 0 if it doesn't.
+func period(x []float32, most int, fast bool) int {
+	longest := min(maxLag, most, len(x)-minOverlap)
 	if len(x) < MinSamples || longest < minLag {
 		return 0
 	}

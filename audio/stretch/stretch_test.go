@@ -88,7 +88,7 @@ func stretchAll(x []float32, block int, f func([]float32) []float32) []float32 {
 	return out
 }
 
-func accelerate(b []float32) []float32 { return b[:Accelerate(b, false)] }
+func accelerate(b []float32) []float32 { return b[:Accelerate(b, MaxChange, false)] }
 
 func TestSpeechKeepsItsPitchAndHasNoClicks(t *testing.T) {
 	modes := map[string]struct {
@@ -128,7 +128,7 @@ func TestOneWholePeriodIsChanged(t *testing.T) {
 	in := vowel(1440, 150) // a period of 320 samples
 	for _, fast := range []bool{false, true} {
 		x := append([]float32(nil), in...)
-		if removed := len(x) - Accelerate(x, fast); removed%320 > 2 && removed%320 < 318 || removed == 0 {
+		if removed := len(x) - Accelerate(x, MaxChange, fast); removed%320 > 2 && removed%320 < 318 || removed == 0 {
 			t.Errorf("fast %v: removed %d samples, want a multiple of 320", fast, removed)
 		}
 	}
@@ -141,7 +141,7 @@ func TestOneWholePeriodIsChanged(t *testing.T) {
 func TestEndsStay(t *testing.T) {
 	in := vowel(1400, 200)
 	x := append([]float32(nil), in...)
-	n := Accelerate(x, false)
+	n := Accelerate(x, MaxChange, false)
 	if n == len(in) || x[0] != in[0] || x[n-1] != in[len(in)-1] {
 		t.Errorf("Accelerate to %d: begins %v ends %v, want %v and %v", n, x[0], x[n-1], in[0], in[len(in)-1])
 	}
@@ -154,7 +154,7 @@ func TestEndsStay(t *testing.T) {
 func TestExpandThenAccelerateGivesTheLengthBack(t *testing.T) {
 	in := vowel(1440, 210)
 	y := Expand(append(make([]float32, 0, 4000), in...))
-	n := Accelerate(y, false)
+	n := Accelerate(y, MaxChange, false)
 	if got := n - len(in); got < -2 || got > 2 {
 		t.Errorf("%d samples differ after both", got)
 	}
@@ -188,7 +188,7 @@ func TestAnySignal(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			x := append([]float32(nil), tt.pcm...)
-			n := Accelerate(x, tt.fast)
+			n := Accelerate(x, MaxChange, tt.fast)
 			if (n != len(x)) != tt.accept || n < len(x)-MaxChange || n > len(x) {
 				t.Errorf("Accelerate of %d samples to %d", len(x), n)
 			}
@@ -224,7 +224,7 @@ func TestNothingIsAllocated(t *testing.T) {
 	buf := make([]float32, 1440, 1440+MaxChange)
 	if n := testing.AllocsPerRun(100, func() {
 		copy(buf, in)
-		Accelerate(buf, false)
+		Accelerate(buf, MaxChange, false)
 		copy(buf, in)
 		Expand(buf)
 		CrossFade(buf, in)
@@ -244,7 +244,7 @@ func FuzzStretch(f *testing.F) {
 			}
 		}
 		y := append([]float32(nil), x...)
-		if k := Accelerate(y, n%2 == 0); k > len(x) || k < len(x)-MaxChange {
+		if k := Accelerate(y, MaxChange, n%2 == 0); k > len(x) || k < len(x)-MaxChange {
 			t.Fatalf("Accelerate of %d gives %d", len(x), k)
 		}
 		if k := len(Expand(x)); k < len(x) || k > len(x)+MaxChange {
@@ -259,7 +259,7 @@ func BenchmarkAccelerate(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		copy(buf, in)
-		Accelerate(buf, false)
+		Accelerate(buf, MaxChange, false)
 	}
 }
 
@@ -280,7 +280,7 @@ func TestPoorMatch(t *testing.T) {
 	for i, v := range tone(1440, 291) {
 		in[i] = 0.6*in[i] + 0.6*v
 	}
-	lag := period(in, true)
+	lag := period(in, MaxChange, true)
 	if lag == 0 {
 		t.Fatal("fast: no period found")
 	}
@@ -288,10 +288,10 @@ func TestPoorMatch(t *testing.T) {
 		t.Fatalf("correlation is %.2f: no poor match", c)
 	}
 	x := append([]float32(nil), in...)
-	if n := Accelerate(x, false); n != len(in) {
+	if n := Accelerate(x, MaxChange, false); n != len(in) {
 		t.Errorf("accepted, %d samples removed", len(in)-n)
 	}
-	if n := Accelerate(x, true); maxStep(x[:n]) > 1.1*maxStep(in) {
+	if n := Accelerate(x, MaxChange, true); maxStep(x[:n]) > 1.1*maxStep(in) {
 		t.Errorf("step of %.4f, had at most %.4f: a click", maxStep(x[:n]), maxStep(in))
 	}
 }

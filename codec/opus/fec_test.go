@@ -161,7 +161,7 @@ func TestFECIsThereWhenAskedFor(t *testing.T) {
 		{"low delay", 0.3, true, true, false},
 	}
 	for _, test := range tests {
-		e := newEncoder(t, codec.Config{LowDelay: test.lowDelay})
+		e := newEncoder(t, codec.Config{LowDelay: test.lowDelay, Bitrate: 32000})
 		if err := e.SetExpectedLoss(test.share, test.fec); err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/emodel"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p/link"
 	"github.com/parley-voice/parley/session"
@@ -273,8 +274,8 @@ func toJSON(p, before session.PeerStats, span time.Duration) peerStats {
 	if played > 0 && p.Path.RTT > 0 {
 		late := p.FixedDelay + p.Path.RTT/2 + (j.WaitSum-b.WaitSum)/time.Duration(played)
 		out.MouthToEar = ms(late)
-		out.Rating = session.Rating(late, out.ConcealedPct/100)
-		out.MOS = session.MOS(out.Rating)
+		out.Rating = emodel.Rating(late, out.ConcealedPct/100)
+		out.MOS = emodel.MOS(out.Rating)
 	}
 	if s := span.Seconds(); s > 0 {
 		out.BitrateOut = math.Round(8 * float64(p.BytesOut-before.BytesOut) / s)

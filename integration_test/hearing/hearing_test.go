@@ -161,7 +161,7 @@ func TestNothingIsMissedInWhatWasStretched(t *testing.T) {
 				piece := slices.Clone(rest[:3*audio.BlockSamples])
 				rest = rest[len(piece):]
 				if n%20 == 4*phase { // once in 600 ms
-					short := stretch.Accelerate(piece, false)
+					short := stretch.Accelerate(piece, stretch.MaxChange, false)
 					shorter += len(piece) - short
 					piece = piece[:short]
 				}

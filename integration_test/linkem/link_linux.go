@@ -137,11 +137,11 @@ func (l *Link) run() {
 	defer close(l.done)
 	var (
 		q      queue
-		models [2]*model
+		models [2]*Model
 		buf    = make([]byte, 65536)
 	)
 	for side, imp := range l.cfg.ways() {
-		models[side] = newModel(imp, l.cfg.Seed, Side(side))
+		models[side] = NewModel(imp, l.cfg.Seed, Side(side))
 	}
 	fds := []unix.PollFd{
 		{Fd: int32(l.tun[A]), Events: unix.POLLIN},
@@ -179,9 +179,9 @@ func timeout(q *queue, now time.Duration) *unix.Timespec {
 const batch = 32
 
 // take reads what waits at a side and puts it on its way.
-func (l *Link) take(from Side, m *model, q *queue, buf []byte) {
+func (l *Link) take(from Side, m *Model, q *queue, buf []byte) {
 	if next := l.pending[from].Swap(nil); next != nil {
-		m.imp = next.imp
+		m.Set(next.imp)
 	}
 	count := &l.counters[from]
 	for range batch {

@@ -116,7 +116,7 @@ func TestLossOnRealSocketsIsTheLossAskedFor(t *testing.T) {
 		between(t, "loss", float64(way.Lost)/float64(way.Sent), loss-margin, loss+margin)
 	}
 	// The same seed loses the same packets whatever the clock does.
-	m, want := newModel(Impairment{Loss: loss, Burst: 2}, 7, A), uint64(0)
+	m, want := NewModel(Impairment{Loss: loss, Burst: 2}, 7, A), uint64(0)
 	for range packets {
 		if _, what := m.schedule(0, 128); what == lost {
 			want++

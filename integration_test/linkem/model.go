@@ -14,9 +14,9 @@ const (
 	overflowed      // the queue was full
 )
 
-// model decides the fate of one direction's packets. Times are since the link
-// was up. It is not safe for concurrent use.
-type model struct {
+// Model decides the fate of one direction's packets, on a real link or a
+// simulated one. Times are since the link was up. It is not safe for concurrent use.
+type Model struct {
 	imp Impairment
 
 	// Separate sources, so that turning jitter on doesn't change which
@@ -29,17 +29,29 @@ type model struct {
 	last time.Duration // the latest arrival so far
 }
 
-func newModel(imp Impairment, seed uint64, from Side) *model {
-	return &model{
+// NewModel makes the model of the direction that begins at from. The n-th packet
+// meets the same fate with the same seed.
+func NewModel(imp Impairment, seed uint64, from Side) *Model {
+	return &Model{
 		imp:        imp.withDefaults(),
 		lossRand:   rand.New(rand.NewPCG(seed, 2*uint64(from))),
 		jitterRand: rand.New(rand.NewPCG(seed, 2*uint64(from)+1)),
 	}
 }
 
+// Fate returns after how long a packet of size bytes sent now arrives, or false
+// if it never does.
+func (m *Model) Fate(now time.Duration, size int) (after time.Duration, arrives bool) {
+	at, what := m.schedule(now, size)
+	return at - now, what == delivered
+}
+
+// Set changes what happens from now on; what is queued stays so.
+func (m *Model) Set(imp Impairment) { m.imp = imp.withDefaults() }
+
 // schedule returns what becomes of a packet of size bytes sent now, and when
 // it arrives if it does.
-func (m *model) schedule(now time.Duration, size int) (time.Duration, fate) {
+func (m *Model) schedule(now time.Duration, size int) (time.Duration, fate) {
 	if m.loses() {
 		return 0, lost
 	}
@@ -67,7 +79,7 @@ func (m *model) schedule(now time.Duration, size int) (time.Duration, fate) {
 // loses draws whether the next packet is lost. With bursts, the channel goes
 // bad with a probability that makes Loss the stationary share, and good again
 // with one that makes Burst the mean stay.
-func (m *model) loses() bool {
+func (m *Model) loses() bool {
 	loss, burst := m.imp.Loss, m.imp.Burst
 	if loss <= 0 {
 		return false
@@ -85,7 +97,7 @@ func (m *model) loses() bool {
 }
 
 // afterStall moves an arrival that falls into a stall to the stall's end.
-func (m *model) afterStall(at time.Duration) time.Duration {
+func (m *Model) afterStall(at time.Duration) time.Duration {
 	phase := at % m.imp.StallEvery
 	if at < m.imp.StallEvery || phase >= m.imp.Stall {
 		return at

@@ -33,7 +33,7 @@ func TestLossHasTheSharesAndBurstsAskedFor(t *testing.T) {
 		{"all, in bursts", 1, 4, packets},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m := newModel(Impairment{Loss: tt.loss, Burst: tt.burst}, 1, A)
+			m := NewModel(Impairment{Loss: tt.loss, Burst: tt.burst}, 1, A)
 			losses, bursts, before := 0, 0, false
 			for range packets {
 				_, what := m.schedule(0, 100)
@@ -86,7 +86,7 @@ func TestArrivals(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m := newModel(tt.imp, 1, A)
+			m := NewModel(tt.imp, 1, A)
 			var got []time.Duration
 			for _, now := range tt.sent {
 				at, what := m.schedule(now, tt.size)
@@ -106,8 +106,8 @@ func TestJitterIsExponentialAndReordersOnlyIfAsked(t *testing.T) {
 	const packets, mean = 100_000, 20 * time.Millisecond
 	for _, reorder := range []bool{false, true} {
 		// Packets far apart show the distribution itself, close ones the order.
-		apart := newModel(Impairment{Jitter: mean, Reorder: reorder}, 3, A)
-		near := newModel(Impairment{Jitter: mean, Reorder: reorder}, 3, B)
+		apart := NewModel(Impairment{Jitter: mean, Reorder: reorder}, 3, A)
+		near := NewModel(Impairment{Jitter: mean, Reorder: reorder}, 3, B)
 		var sum, last time.Duration
 		above, reordered := 0, 0
 		for i := range packets {
@@ -133,7 +133,7 @@ func TestJitterIsExponentialAndReordersOnlyIfAsked(t *testing.T) {
 
 func TestTheSeedDecidesTheFateOfEveryPacket(t *testing.T) {
 	fates := func(imp Impairment, seed uint64, from Side) (out []fate) {
-		m := newModel(imp, seed, from)
+		m := NewModel(imp, seed, from)
 		for range 1000 {
 			_, what := m.schedule(0, 100)
 			out = append(out, what)
@@ -214,7 +214,7 @@ func TestConfigOutOfRangeIsRefused(t *testing.T) {
 
 func BenchmarkSchedule(b *testing.B) {
 	b.ReportAllocs()
-	m := newModel(Impairment{Delay: 1, Jitter: 1, Loss: 0.1, Burst: 3, Rate: 1e9}, 1, A)
+	m := NewModel(Impairment{Delay: 1, Jitter: 1, Loss: 0.1, Burst: 3, Rate: 1e9}, 1, A)
 	for now := time.Duration(0); b.Loop(); now += time.Millisecond {
 		m.schedule(now, 100)
 	}

@@ -35,6 +35,12 @@ type Config struct {
 	// one goroutine.
 	DelayFunc func(from, to net.Addr) time.Duration
 
+	// Fate, if set, decides what becomes of each packet that a host sends to
+	// another, at a time since the network was made: after how long it
+	// arrives, or false if it never does. size is its length at IP level. It
+	// is called for one sender at a time. Delay and DelayFunc don't apply then.
+	Fate func(from, to int, at time.Duration, size int) (after time.Duration, arrives bool)
+
 	// BitsPerSecond is the rate of each host's link each way. Default
 	// 100 Mb/s.
 	BitsPerSecond int
@@ -54,8 +60,9 @@ type Config struct {
 // Network is a set of hosts on a simulated network. Its methods are safe for
 // concurrent use.
 type Network struct {
-	net *simnet.Simnet
-	cfg Config
+	net   *simnet.Simnet
+	cfg   Config
+	began time.Time
 
 	mu    sync.Mutex // guards what follows
 	hosts []host.Host
@@ -96,10 +103,14 @@ func newNetwork(cfg Config) (*Network, error) {
 	if cfg.DelayFunc != nil {
 		latency = func(p *simnet.Packet) time.Duration { return cfg.DelayFunc(p.From, p.To) }
 	}
-	n := &Network{cfg: cfg, net: &simnet.Simnet{
+	n := &Network{cfg: cfg, began: time.Now()}
+	if cfg.Fate != nil {
+		latency = func(p *simnet.Packet) time.Duration { return n.link(indexOf(p.From)).fated(indexOf(p.To)) }
+	}
+	n.net = &simnet.Simnet{
 		LatencyFunc: latency,
 		Logger:      slog.New(slog.NewTextHandler(io.Discard, nil)),
-	}}
+	}
 	for i := range cfg.Hosts {
 		h, link, err := n.make(i)
 		if err != nil {
@@ -118,6 +129,11 @@ func (n *Network) make(i int, options ...libp2p.Option) (host.Host, *packetConn,
 	ip := ipOf(i)
 	rate := simnet.LinkSettings{BitsPerSecond: n.cfg.BitsPerSecond}
 	link := newPacketConn(n.cfg.Seed + uint64(i)*7919)
+	if n.cfg.Fate != nil {
+		link.fate = func(to, size int) (time.Duration, bool) {
+			return n.cfg.Fate(i, to, time.Since(n.began), size)
+		}
+	}
 	quicOptions := []quicreuse.Option{
 		quicreuse.OverrideSourceIPSelector(func() (quicreuse.SourceIPSelector, error) {
 			return sourceIP(ip), nil
@@ -171,6 +187,16 @@ func (n *Network) Restart(i int, down time.Duration) (host.Host, error) {
 // ipOf is the address of host i: public, or identify and dialing treat it
 // differently.
 func ipOf(i int) net.IP { return net.IPv4(1, 0, byte(i>>8), byte(i+1)).To4() }
+
+// indexOf is the host that has an address.
+func indexOf(a net.Addr) int {
+	u, ok := a.(*net.UDPAddr)
+	if !ok {
+		return 0
+	}
+	ip := u.IP.To4()
+	return int(ip[2])<<8 + int(ip[3]) - 1
+}
 
 func addressOf(i int) string { return ipOf(i).String() }
 
@@ -267,11 +293,14 @@ type Traffic struct {
 	PacketsReceived, BytesReceived uint64
 }
 
+// ipHeaders is what IPv4 and UDP add to a datagram.
+const ipHeaders = 28
+
 // IPBytesSent is what was sent, with the IPv4 and UDP headers.
-func (t Traffic) IPBytesSent() uint64 { return t.BytesSent + 28*t.PacketsSent }
+func (t Traffic) IPBytesSent() uint64 { return t.BytesSent + ipHeaders*t.PacketsSent }
 
 // IPBytesReceived is what was received, with the IPv4 and UDP headers.
-func (t Traffic) IPBytesReceived() uint64 { return t.BytesReceived + 28*t.PacketsReceived }
+func (t Traffic) IPBytesReceived() uint64 { return t.BytesReceived + ipHeaders*t.PacketsReceived }
 
 // Bytes returns what host i sent, lost packets included, and received.
 func (n *Network) Bytes(i int) Traffic { return n.link(i).traffic() }

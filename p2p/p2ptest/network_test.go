@@ -94,3 +94,32 @@ func TestARestartedHostHasItsKeyAndAddressAndNothingElse(t *testing.T) {
 		}
 	})
 }
+
+func TestFateDecidesOfEachPacket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lose := false
+		net := NewNetwork(t, Config{Fate: func(from, to int, at time.Duration, size int) (time.Duration, bool) {
+			if from+to != 1 || size <= ipHeaders || at < 0 {
+				t.Errorf("a packet of %d bytes from %d to %d at %v", size, from, to, at)
+			}
+			return time.Duration(10+30*from) * time.Millisecond, !lose
+		}})
+		if err := net.Connect(0, 1); err != nil {
+			t.Fatal(err)
+		}
+		r := <-ping.Ping(t.Context(), net.Host(0), net.Host(1).ID())
+		if r.Error != nil || r.RTT < 50*time.Millisecond || r.RTT > 55*time.Millisecond {
+			t.Errorf("round trip of %v, %v; want 10 and 40 ms", r.RTT, r.Error)
+		}
+		time.Sleep(time.Second) // what is on its way arrives
+		lose = true
+		before := net.Bytes(1).PacketsReceived
+		time.AfterFunc(3*time.Second, func() { _ = net.Host(0).Close() })
+		if r := <-ping.Ping(t.Context(), net.Host(0), net.Host(1).ID()); r.Error == nil {
+			t.Errorf("a round trip of %v where everything is lost", r.RTT)
+		}
+		if n := net.Bytes(1).PacketsReceived - before; n > 0 {
+			t.Errorf("%d packets arrived", n)
+		}
+	})
+}

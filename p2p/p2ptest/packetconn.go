@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // packetConn counts and loses packets.
@@ -20,10 +21,12 @@ type packetConn struct {
 	enter  float64 // chance that a burst begins with this packet
 	leave  float64 // chance that a burst ends with this packet
 	losing bool
+	fate   func(to, size int) (after time.Duration, arrives bool) // nil for none
+	fates  map[int][]time.Duration                                // of packets that the network has yet to carry, by receiver
 }
 
 func newPacketConn(seed uint64) *packetConn {
-	return &packetConn{random: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), leave: 1}
+	return &packetConn{random: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), leave: 1, fates: make(map[int][]time.Duration)}
 }
 
 // setLoss sets up a Gilbert model: in the stationary state share of the packets
@@ -61,10 +64,38 @@ func (c *packetConn) lose() bool {
 func (c *packetConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	c.packetsSent.Add(1)
 	c.bytesSent.Add(uint64(len(b)))
-	if c.lose() || c.cut.Load() || c.bars(to) {
+	if c.lose() || c.cut.Load() || c.bars(to) || !c.arrives(to, len(b)) {
 		return len(b), nil
 	}
 	return c.PacketConn.WriteTo(b, to)
+}
+
+// arrives asks for the fate of a packet, and keeps for fated how long it takes.
+func (c *packetConn) arrives(to net.Addr, size int) bool {
+	if c.fate == nil {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := indexOf(to)
+	after, arrives := c.fate(i, size+ipHeaders)
+	if arrives {
+		c.fates[i] = append(c.fates[i], after)
+	}
+	return arrives
+}
+
+// fated is how long the next packet to a host takes: they come in the order in
+// which they were sent.
+func (c *packetConn) fated(to int) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := c.fates[to]
+	if len(list) == 0 {
+		return 0
+	}
+	c.fates[to] = list[1:]
+	return list[0]
 }
 
 func (c *packetConn) bars(to net.Addr) bool {

@@ -1,0 +1,124 @@
+package linkbench
+
+import (
+	"time"
+
+	"github.com/parley-voice/parley/integration_test/linkem"
+)
+
+// Settle is how long a call takes to begin; bytes are counted after it.
+const Settle = 5 * time.Second
+
+// Case is an emulated link, the same both ways, and what is wanted on it.
+type Case struct {
+	Name string
+	Link linkem.Impairment
+	Then []Change // what becomes of it during the call
+
+	Length time.Duration // of the call; 0 means one minute
+	Bars   Bars
+	Others string // what two Chromium 156 peers do there: buffer, concealed
+}
+
+// Change sets the link, at a time of the call.
+type Change struct {
+	At   time.Duration
+	Link linkem.Impairment
+}
+
+// Bars are what a case is judged by. Those that are 0 don't count, but for
+// Concealed.
+type Bars struct {
+	Buffer    float64 // ms, at most
+	Concealed float64 // percent of what is played, discarded speech included, at most
+	Rate      float64 // kb/s of IP packets each way, at most
+	Stretched float64 // percent of what is played, at most; 0 means 5
+
+	// Or: with at most this buffer and at least this rating, Buffer and
+	// Concealed needn't hold.
+	OrBuffer, OrRating float64
+
+	// After is what holds for each second from a time on.
+	After []Since
+}
+
+// Since bars the seconds of a call from a time on: from From to To the mean
+// buffer in ms, concealed percent, and that something is played at all.
+type Since struct {
+	From, To          time.Duration
+	Buffer, Concealed float64
+}
+
+// Cases returns the matrix.
+func Cases() []Case {
+	const ms = time.Millisecond
+	delay := 25 * ms
+	narrow := linkem.Impairment{Delay: delay, Rate: 60e3}
+	return []Case{
+		{
+			Name: "clean", Link: linkem.Impairment{Delay: delay},
+			Bars: Bars{Buffer: 25, Concealed: 0.1, Rate: 65}, Others: "30-39 ms, 0.0 %",
+		}, {
+			Name: "5 % loss", Link: linkem.Impairment{Delay: delay, Loss: 0.05},
+			Bars: Bars{Buffer: 55, Concealed: 0.3, Rate: 120}, Others: "36-39 ms, 0.6-0.7 %",
+		}, {
+			Name: "10 % loss in bursts of 3", Link: linkem.Impairment{Delay: delay, Loss: 0.1, Burst: 3},
+			Bars: Bars{Buffer: 90, Concealed: 2.8, Rate: 120}, Others: "38-39 ms, 5.1-6.4 %",
+		}, {
+			Name: "jitter, mean 20 ms", Link: linkem.Impairment{Delay: delay, Jitter: 20 * ms},
+			Bars: Bars{Buffer: 130, Concealed: 0.1, Rate: 80}, Others: "130-132 ms, 0.0-0.1 %",
+		}, {
+			Name: "20 % loss", Link: linkem.Impairment{Delay: delay, Loss: 0.2},
+			Bars: Bars{Buffer: 90, Concealed: 2.6, Rate: 130}, Others: "37-47 ms, 5.5-6.3 %",
+		}, {
+			Name: "200 ms stall every 5 s", Link: linkem.Impairment{Delay: delay, Stall: 200 * ms},
+			Bars: Bars{Buffer: 195, Concealed: 0.1, Rate: 80, OrBuffer: 120, OrRating: 83}, Others: "194-215 ms, 0.0 %",
+		}, {
+			Name: "60 kb/s", Link: narrow,
+			Bars:   Bars{Concealed: 100, After: []Since{{From: 5 * time.Second, Buffer: 115, Concealed: 0.8}}},
+			Others: "114-120 ms, 1.6-1.8 %",
+		}, {
+			Name: "1 Mb/s, 50 kb/s for 20 s, 1 Mb/s", Link: linkem.Impairment{Delay: delay, Rate: 1e6},
+			Then: []Change{
+				{20 * time.Second, linkem.Impairment{Delay: delay, Rate: 50e3}},
+				{40 * time.Second, linkem.Impairment{Delay: delay, Rate: 1e6}},
+			},
+			Bars: Bars{Concealed: 100, After: []Since{
+				{From: 25 * time.Second, To: 40 * time.Second, Buffer: 115, Concealed: 0.8},
+				{From: 45 * time.Second, Buffer: 115, Concealed: 0.8},
+			}},
+		}, {
+			Name: "a stall of 3 s", Link: linkem.Impairment{Delay: delay},
+			Then: []Change{
+				{20 * time.Second, linkem.Impairment{Delay: delay, Loss: 1}},
+				{23 * time.Second, linkem.Impairment{Delay: delay}},
+			},
+			Length: 35 * time.Second,
+			Bars:   Bars{Concealed: 100, After: []Since{{From: 24 * time.Second, Buffer: 60, Concealed: 0.5}}},
+		}, {
+			Name: "150 ms each way, 10 % loss", Link: linkem.Impairment{Delay: 150 * ms, Loss: 0.1},
+			Bars: Bars{Buffer: 250, Concealed: 4},
+		},
+	}
+}
+
+func (c Case) length() time.Duration {
+	if c.Length == 0 {
+		return time.Minute
+	}
+	return c.Length
+}
+
+// Duration is how long a call of the case takes, if calls of a minute are to
+// take that long.
+func (c Case) Duration(minute time.Duration) time.Duration {
+	return max(time.Duration(float64(c.length())*minute.Minutes()), c.last()+2*Settle)
+}
+
+// last is when the link changes for the last time.
+func (c Case) last() time.Duration {
+	if len(c.Then) == 0 {
+		return 0
+	}
+	return c.Then[len(c.Then)-1].At
+}

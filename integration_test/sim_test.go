@@ -1,0 +1,159 @@
+package integration_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/audiotest"
+	"github.com/parley-voice/parley/integration_test/linkbench"
+	"github.com/parley-voice/parley/integration_test/linkem"
+	"github.com/parley-voice/parley/p2p/p2ptest"
+)
+
+var (
+	simSeeds  = flag.Int("sim.seeds", 5, "how many seeds make sim simulates each link with")
+	simTime   = flag.Duration("sim.time", time.Minute, "how long a call of make sim takes, in virtual time, that isn't longer or shorter by itself")
+	simUpdate = flag.Bool("sim.update", false, "make the means of make sim the baseline")
+)
+
+var simBaseline = filepath.Join("testdata", "sim.json")
+
+// TestSim is the matrix of links in virtual time: two sessions on the real QUIC
+// stack talk through each. It fails where a figure is worse than the baseline's
+// by more than noise.
+func TestSim(t *testing.T) {
+	if os.Getenv("PARLEY_LAB") != "sim" {
+		t.Skip("SKIPPED, nothing was tested: run by make sim")
+	}
+	cases := linkbench.Cases()
+	rows := make([]linkbench.Row, len(cases))
+	t.Run("links", func(t *testing.T) {
+		for i, c := range cases {
+			rows[i].Case = c
+			t.Run(c.Name, func(t *testing.T) {
+				t.Parallel()
+				for seed := range *simSeeds {
+					synctest.Test(t, func(t *testing.T) {
+						rows[i].Calls = append(rows[i].Calls, simulate(t, c, uint64(seed+1))...)
+					})
+				}
+			})
+		}
+	})
+	fmt.Println()
+	if err := linkbench.WriteTable(os.Stdout, rows); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("means of %d seeds, %v, both directions, in virtual time\n", *simSeeds, *simTime)
+	compare(t, rows)
+}
+
+// compare judges the rows by the baseline, or makes them that.
+func compare(t *testing.T, rows []linkbench.Row) {
+	t.Helper()
+	if *simUpdate {
+		b := make(linkbench.Baseline)
+		for _, r := range rows {
+			b[r.Name] = linkbench.Summarise(r.Calls)
+		}
+		if err := b.Save(simBaseline); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	b, err := linkbench.LoadBaseline(simBaseline)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		if len(r.Calls) == 0 {
+			continue // left out by the command line
+		}
+		for _, worse := range b.Worse(r.Name, linkbench.Summarise(r.Calls)) {
+			t.Errorf("worse than the baseline: %s", worse)
+		}
+	}
+}
+
+// impaired is a link between two hosts in virtual time.
+type impaired struct {
+	mu   sync.Mutex
+	ways [2]*linkem.Model
+}
+
+func newImpaired(imp linkem.Impairment, seed uint64) *impaired {
+	return &impaired{ways: [2]*linkem.Model{
+		linkem.NewModel(imp, seed, linkem.A), linkem.NewModel(imp, seed, linkem.B),
+	}}
+}
+
+func (l *impaired) fate(from, _ int, at time.Duration, size int) (time.Duration, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ways[from].Fate(at, size)
+}
+
+func (l *impaired) set(imp linkem.Impairment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range l.ways {
+		m.Set(imp)
+	}
+}
+
+// simulate has two talk once, in virtual time, and returns both directions.
+func simulate(t *testing.T, c linkbench.Case, seed uint64) []linkbench.Call {
+	t.Helper()
+	lab := newImpaired(c.Link, seed)
+	net := p2ptest.NewNetwork(t, p2ptest.Config{Fate: lab.fate, Seed: seed, BitsPerSecond: 1e10})
+	var who [2]*participant
+	for i, name := range []string{"anna", "ben"} {
+		said, err := audiotest.LoadWAV(filepath.Join("..", "testdata", "speech", name+".wav"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		who[i] = newParticipant(t, net.Host(i), audiotest.NewLoop(said))
+		defer who[i].close(t)
+		net.Introduce(i, 1-i)
+	}
+	for i, p := range who {
+		if err := p.PeerJoined(who[1-i].Self()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, next := range c.Then {
+		time.AfterFunc(next.At, func() { lab.set(next.Link) })
+	}
+	calls := make([]linkbench.Call, 2)
+	began := time.Now()
+	for time.Since(began) < c.Duration(*simTime) {
+		time.Sleep(time.Second)
+		for i, listener := range who {
+			talker := who[1-i]
+			calls[i].Seed, calls[i].OneWay = seed, c.Link.Delay
+			calls[i].Samples = append(calls[i].Samples, sampleOf(listener, talker, time.Since(began), net.Bytes(1-i).IPBytesSent()))
+		}
+	}
+	return calls
+}
+
+// sampleOf is what a listener knows of a talker now.
+func sampleOf(listener, talker *participant, at time.Duration, bytes uint64) linkbench.Sample {
+	st, there := listener.peer(talker.Self()), talker.peer(listener.Self())
+	j := st.Jitter
+	ms := func(samples uint64) float64 { return float64(samples) * 1000 / audio.SampleRate }
+	return linkbench.Sample{
+		At:     at,
+		Played: ms(j.PlayedSamples), Concealed: ms(j.ConcealedSamples), Discarded: ms(j.DiscardedSamples),
+		Stretched: ms(j.InsertedSamples + j.RemovedSamples),
+		DelaySum:  millis(j.DelaySum) * 1000 / audio.SampleRate,
+		Target:    millis(j.Target), Loss: 100 * there.ReportedLoss, Copies: there.Copies, Bytes: float64(bytes),
+	}
+}
