@@ -19,9 +19,9 @@ const (
 	priorWeight = 0.2
 
 	queueBuckets = 4   // median delay in buckets from which on packets are taken to wait in queues
-	queuePackets = 15  // needed to tell
+	queuePackets = 8  // needed to tell
 	queueCost    = 3   // factor of what is lost by being late then
-	queueTail    = 3.9 // the target then is at least that many times what three in four packets keep to
+	queueTail    = 3.5 // the target then is at least that many times what three in four packets keep to
 
 	// delaySlope is how much a millisecond of delay lowers R where G.107 says
 	// that it doesn't, below 100 ms too: R. G. Cole and J. H. Rosenbluth, "Voice
