@@ -154,6 +154,23 @@ func (r *rttEstimate) typical() time.Duration {
 	return sorted[(n-1)/2]
 }
 
+// rttFew are the samples of a quarter of a second of talk.
+const rttFew = 4
+
+// queue is by how much the shortest of the last few round trips is above the
+// shortest of all that are remembered. What was lost and sent again is no shortest
+// one.
+func (r *rttEstimate) queue() time.Duration {
+	if r.count < rttFew {
+		return 0
+	}
+	now := r.recent[(r.count-1)%rttRecent]
+	for i := range rttFew {
+		now = min(now, r.recent[(r.count-1-i)%rttRecent])
+	}
+	return now - min(r.low, r.last, now)
+}
+
 // trusted is the round-trip time that bounds are made of: the smoothed one,
 // but not so much of it as a growing queue adds.
 func (r *rttEstimate) trusted() time.Duration {

@@ -370,5 +370,8 @@ func (p *pair) statistics() link.Stats {
 	defer p.mu.Unlock()
 	s := p.stats
 	s.VoiceUnacked = p.sending.flight.count
+	if p.best != nil {
+		s.Queue = p.best.rtt.queue()
+	}
 	return s
 }

@@ -11,7 +11,7 @@ const (
 	// boundExtra beyond the round-trip time is how much audio may be
 	// unacknowledged. Write gives no back-pressure for 8 s on QUIC and a
 	// minute on yamux; without a bound the delay grows into seconds.
-	boundExtra = 200 * time.Millisecond
+	boundExtra = 300 * time.Millisecond
 	// boundUnknown is the whole bound until the round-trip time is known.
 	boundUnknown = 600 * time.Millisecond
 	// stallAfter beyond the round-trip time without any acknowledgement, what

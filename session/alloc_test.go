@@ -55,7 +55,7 @@ func still(tb testing.TB, transport link.Transport, peers int) *conversation {
 		}
 		p.listener.wants.Store(wantsVoice)
 		p.hearing.understood.Store(true)
-		p.listener.copies.Store(1)
+		p.listener.plan.Store(plan{copies: back(1), lean: i%2 == 0, paired: i%4 == 0}.pack())
 		c.roster.add(p)
 	}
 	return c

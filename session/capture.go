@@ -16,6 +16,7 @@ type captureState struct {
 	pace   pacer
 	gate   gate
 	talker *talker
+	format voiceFormat // fixed
 	meter  audio.Meter
 	mic    audio.Block
 	at     time.Time   // when its first sample was spoken
@@ -33,6 +34,7 @@ type captureState struct {
 
 func (cs *captureState) init(c *conversation, t *talker) {
 	cs.talker = t
+	cs.format = formatOf(c.cfg.Encoding)
 	cs.gate = newGate(c.cfg.Mode, c.cfg.VoiceThreshold)
 	cs.level.store(audio.FloorDBFS)
 }
@@ -168,7 +170,7 @@ func (c *conversation) speak(mic *audio.Block) {
 	cs.speaking.Store(cs.talker.inSpurt)
 	if said != nil && !c.isDone() {
 		cs.spoken.Add(1)
-		c.send(said)
+		cs.talker.wanted = c.send(said)
 	}
 }
 

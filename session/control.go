@@ -27,11 +27,13 @@ func (c *conversation) runControl() {
 	defer tick.Stop()
 	watch := deviceWatch{}
 	for {
+		adapts := false
 		select {
 		case <-c.done:
 			return
 		case <-c.wake:
 		case <-tick.C:
+			adapts = true
 			watch.look(c)
 			c.tellMissed(time.Now())
 			c.s.events.flush()
@@ -41,6 +43,9 @@ func (c *conversation) runControl() {
 			c.sendHello(p)
 			c.sendState(p)
 			c.sendReport(p, now)
+			if adapts {
+				c.adapt(p, now)
+			}
 		}
 	}
 }

@@ -61,6 +61,7 @@ func newPeer(c *conversation, id identity.PeerID, set *peerSettings) (*peer, err
 		player:   pl,
 		path:     link.Path{Reason: "not connected"},
 		told:     PeerState{Peer: id},
+		report:   reportState{carries: newCongestion()},
 	}, nil
 }
 

@@ -110,17 +110,30 @@ func (p *player) receive(b []byte, at time.Time) {
 		p.malformed++
 		return
 	}
+	copies := v.Copies[:v.NumCopies]
+	if v.Twin {
+		// In the order in which they were said.
+		p.pushCopy(main, copies[0], true, at)
+		copies = copies[1:]
+	}
 	if p.buffer.Push(main, at) != jitter.Rejected {
 		p.unwrap.advance(main)
 	}
-	for _, c := range v.Copies[:v.NumCopies] {
-		earlier, ok := p.restoreCopy(main, c)
-		if !ok {
-			p.malformed++
-			continue
-		}
-		p.buffer.Push(earlier, at)
+	for _, c := range copies {
+		p.pushCopy(main, c, false, at)
 	}
+}
+
+// pushCopy puts a packet that another one carried into the jitter buffer. A twin
+// came by itself, as far as the network is concerned.
+func (p *player) pushCopy(main jitter.Packet, c wire.Copy, twin bool, at time.Time) {
+	earlier, ok := p.restoreCopy(main, c)
+	if !ok {
+		p.malformed++
+		return
+	}
+	earlier.Copy = !twin
+	p.buffer.Push(earlier, at)
 }
 
 // restore gives a packet its full numbers, and its duration, which its payload

@@ -42,6 +42,9 @@ func (c *conversation) PathChanged(id identity.PeerID, path link.Path) {
 	fresh := path.Kind != link.None && path.Epoch != p.epoch
 	back := path.Kind != link.None && from.Kind == link.None
 	moved := !fresh && !back && way(from) != way(path)
+	if moved || back {
+		p.report.carries = newCongestion()
+	}
 	var events []Event
 	if fresh {
 		if p.greeting.announced {
@@ -50,8 +53,8 @@ func (c *conversation) PathChanged(id identity.PeerID, path link.Path) {
 		p.epoch, p.greeting = path.Epoch, greeting{helloDue: true}
 		p.hearing.ungreeted.Store(int64(time.Since(c.started) + greetingLate))
 		p.remote = remoteState{}
-		p.report = reportState{before: p.player.jitterStats()}
-		p.listener.copies.Store(0)
+		p.report = reportState{before: p.player.jitterStats(), carries: newCongestion()}
+		p.listener.plan.Store(0)
 	}
 	events = append(events, p.updateLocked()...)
 	if moved && p.greeting.announced {

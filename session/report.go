@@ -7,13 +7,16 @@ import (
 	"github.com/parley-voice/parley/session/wire"
 )
 
-// When copies are sent. Loss is what the network lost on the first try: lanes
-// bring most of it back, but a round trip late.
+// Loss is what the network lost on the first try: lanes bring most of it back, but
+// a round trip late.
 const (
-	copiesFrom  = 0.01             // reported loss from which one copy is sent along
-	copiesUntil = 0.005            // smoothed loss below which it is left out again,
-	copiesHold  = 10 * time.Second // if it has been so for this long
-	lossWeight  = 0.1              // of a new report in the smoothed loss; the first ones weigh more
+	lossWeight = 0.1   // of a new report in the smoothed loss; the first ones weigh more
+	lossLeast  = 0.002 // what is less is none
+
+	// lossAtFirst is taken for granted until there were surelyReports: the first
+	// words should be understood too.
+	lossAtFirst   = 0.02
+	surelyReports = 2
 )
 
 // reportState is the history of reports between us and one peer, both ways.
@@ -21,10 +24,10 @@ type reportState struct {
 	sentAt time.Time // ours
 	before jitter.Stats
 
-	reports  int
-	loss     float64   // smoothed, as the peer reports it
-	lowSince time.Time // since when loss is below copiesUntil; zero if it isn't
-	last     lossReport
+	reports int
+	loss    float64 // smoothed, as the peer reports it
+	last    lossReport
+	carries congestion
 }
 
 // lossReport is what a peer last said of our voice.
@@ -66,14 +69,13 @@ func (c *conversation) sendReport(p *peer, now time.Time) {
 	}}})
 }
 
-// heardReport decides what this one listener gets from now on.
+// heardReport takes note of how our voice arrives.
 func (c *conversation) heardReport(p *peer, r *wire.Report) {
 	expected := r.GetExpected()
 	if expected == 0 || r.GetNetworkLost() > expected {
 		c.control.malformed.Add(1)
 		return
 	}
-	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	st := &p.report
@@ -85,27 +87,33 @@ func (c *conversation) heardReport(p *peer, r *wire.Report) {
 	}
 	st.reports++
 	st.loss += max(lossWeight, 1/float64(st.reports+1)) * (st.last.network - st.loss)
-	if c.cfg.NoCopies {
-		return
-	}
-	p.listener.copies.Store(st.copyOffset(now, p.listener.copies.Load()))
 }
 
-// copyOffset returns how many packets back the copy should reach, 0 for no
-// copy. The offset follows the burst length, so that one burst seldom takes a
-// packet and its copy.
-func (st *reportState) copyOffset(now time.Time, present int32) int32 {
-	if st.loss >= copiesUntil {
-		st.lowSince = time.Time{}
-	} else if st.lowSince.IsZero() {
-		st.lowSince = now
+// adapt decides what a listener gets from now on. What is in the way of one is no
+// reason to give another one less.
+func (c *conversation) adapt(p *peer, now time.Time) {
+	path, queue := c.transport.Path(p.id), c.transport.Stats(p.id).Queue
+	speaking := c.capture.speaking.Load()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	st := &p.report
+	present := unpackPlan(p.listener.plan.Load())
+	f := c.capture.format
+	if speaking && p.greeting.announced {
+		st.carries.look(now, queue, path.RTT, f.rate(present), f.rate(plan{copies: back(1, 2)}))
 	}
+	n := network{loss: st.loss, burst: st.last.burst, rtt: path.RTT, limit: st.carries.allowed()}
 	switch {
-	case st.loss >= copiesFrom:
-	case present == 0:
-		return 0
-	case !st.lowSince.IsZero() && now.Sub(st.lowSince) >= copiesHold:
-		return 0
+	case st.carries.suspected(now):
+		n.loss = 0 // copies would make it worse
+	case st.reports < surelyReports:
+		n.loss = max(n.loss, lossAtFirst)
+	case n.loss < lossLeast:
+		n.loss = 0
 	}
-	return int32(min(max(st.last.burst+0.5, 1), wire.MaxOffset))
+	next := f.choose(n, present)
+	if c.cfg.NoCopies {
+		next.copies = 0
+	}
+	p.listener.plan.Store(next.pack())
 }

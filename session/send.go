@@ -10,9 +10,9 @@ import (
 // listener is a peer as one who hears us. runCapture reads it, what the peer
 // says of itself sets it.
 type listener struct {
-	wants  atomic.Int32 // one of the constants below
-	copies atomic.Int32 // how many packets back a copy is added, 0 for none
-	stream stream       // runCapture's
+	wants  atomic.Int32  // one of the constants below
+	plan   atomic.Uint32 // a packed plan: how the voice comes
+	stream stream        // runCapture's
 
 	sent    atomic.Uint64 // packets given to the link
 	dropped atomic.Uint64 // packets that the link refused
@@ -37,6 +37,7 @@ type stream struct {
 	from  int64 // number, at the talker, of the spurt's first packet
 	ended int64 // timestamp of the end
 	ends  int   // how often it is still to be said
+	held  bool  // the frame before wasn't sent: it goes with the next
 }
 
 // next numbers a packet that the listener is to get. It reports false for the
@@ -62,41 +63,57 @@ func (s *stream) cut(said *spoken) {
 	}
 }
 
-// send gives a packet of our voice to everyone who listens. What the link
-// can't send at once is lost: the next packet is more worth than this one.
-func (c *conversation) send(said *spoken) {
+// send gives a packet of our voice to everyone who listens, and returns which
+// encodings they want. What the link can't send at once is lost: the next packet
+// is more worth than this one.
+func (c *conversation) send(said *spoken) (wanted encodings) {
 	for _, p := range c.roster.list() {
 		s := &p.listener.stream
 		switch p.listener.wants.Load() {
 		case wantsVoice:
-			if s.next(said) {
-				c.sendTo(p, said)
+			pl := unpackPlan(p.listener.plan.Load())
+			wanted.add(pl.lean)
+			if s.next(said) && !s.holds(said, pl) {
+				c.sendTo(p, said, pl)
 			}
 		case wantsEnd:
+			s.held = false
 			if s.cut(said); s.ends > 0 {
 				s.ends--
 				s.seq++
-				c.sendTo(p, &spoken{timestamp: s.ended, end: true})
+				c.sendTo(p, &spoken{timestamp: s.ended, end: true}, plan{})
 			}
 		default:
-			s.of, s.ends = 0, 0
+			s.of, s.ends, s.held = 0, 0, false
 		}
 	}
+	return wanted
+}
+
+// holds says whether a frame waits for the one after it, with which it travels.
+func (s *stream) holds(said *spoken, pl plan) bool {
+	if !pl.paired || s.held || said.end {
+		return false
+	}
+	s.held = true
+	return true
 }
 
 // sendTo sends a packet under the number that it has for this listener.
-func (c *conversation) sendTo(p *peer, said *spoken) {
+func (c *conversation) sendTo(p *peer, said *spoken, pl plan) {
 	s := &p.listener.stream
 	v := wire.Voice{
 		Sequence:  uint16(s.seq),
 		Timestamp: uint32(said.timestamp/wire.TickSamples) & (1<<wire.TimestampBits - 1),
 		Spurt:     uint8(s.spurt),
 		End:       said.end,
-		Payload:   said.payload,
+		Payload:   said.coded(pl.lean),
 	}
-	if offset := int(p.listener.copies.Load()); offset > 0 {
-		addCopies(&v, said, offset, s.from)
+	if s.held {
+		s.held = false
+		v.Twin = addCopy(&v, said, 1, s.from, pl.lean)
 	}
+	addCopies(&v, said, pl, s.from)
 	b, err := v.AppendTo(c.capture.wire[:0])
 	if err == nil {
 		err = c.transport.SendVoice(p.id, b)
@@ -105,30 +122,42 @@ func (c *conversation) sendTo(p *peer, said *spoken) {
 		p.listener.dropped.Add(1)
 		return
 	}
+	copies := v.NumCopies
+	if v.Twin {
+		copies--
+	}
 	p.listener.sent.Add(1)
-	p.listener.copied.Add(uint64(v.NumCopies))
+	p.listener.copied.Add(uint64(copies))
 	p.listener.bytes.Add(uint64(len(b)))
 }
 
-// addCopies adds a copy of the packet sent offset packets earlier, if the
-// listener got that one, whose spurt began with the packet from. The end of a
-// talk spurt, after which nothing follows, carries all up to that one; of four
-// there is room for three, and the last packet goes without: beside its own
-// copy it would be lost with it most often, and people end quietly.
-func addCopies(v *wire.Voice, said *spoken, offset int, from int64) {
-	nearest := offset
-	if said.end {
-		nearest = 1
-	}
-	for o := offset; o >= nearest && v.NumCopies < wire.MaxCopies; o-- {
-		h := said.before(o)
-		if h == nil || h.seq < from {
-			continue
-		}
-		v.Copies[v.NumCopies] = wire.Copy{Offset: o, Payload: h.payload}
-		v.NumCopies++
-		if v.Size() > link.MaxMessage {
-			v.NumCopies--
+// addCopies adds copies of the packets that the plan names, the farthest first,
+// as far as the listener got them. The end of a talk spurt, after which nothing
+// follows, carries all up to the farthest; of four there is room for three, and
+// the last packet goes without: beside its own copy it would be lost with it most
+// often, and people end quietly.
+func addCopies(v *wire.Voice, said *spoken, pl plan, from int64) {
+	due := false
+	for o := wire.MaxOffset; o >= 1 && v.NumCopies < wire.MaxCopies; o-- {
+		due = due || pl.copies.has(o)
+		if pl.copies.has(o) || said.end && due {
+			addCopy(v, said, o, from, pl.lean)
 		}
 	}
+}
+
+// addCopy adds the packet that was sent so many packets earlier, if the listener
+// was sent it and there is room, and reports whether it did.
+func addCopy(v *wire.Voice, said *spoken, offset int, from int64, lean bool) bool {
+	h := said.before(offset)
+	if h == nil || h.seq < from || v.NumCopies == wire.MaxCopies || v.Twin && offset == 1 {
+		return false
+	}
+	v.Copies[v.NumCopies] = wire.Copy{Offset: offset, Payload: h.coded(lean)}
+	v.NumCopies++
+	if v.Size() > link.MaxMessage {
+		v.NumCopies--
+		return false
+	}
+	return true
 }

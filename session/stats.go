@@ -53,7 +53,9 @@ type PeerStats struct {
 	Sent                uint64  // packets given to the link
 	SendDropped         uint64  // packets that the link could not send in time
 	Copies              uint64  // copies of earlier packets sent along
-	CopyOffset          int     // how many packets back a copy is sent now; 0 for none
+	CopyOffset          int     // how many packets back a copy is sent now, the nearest of several; 0 for none
+	Lean                bool    // it gets the encoding with a lower bitrate, since the link carries no more
+	Paired              bool    // and two frames in each packet
 	BytesOut            uint64  // of voice packets
 	ReportedLoss        float64 // share of packets lost by the network on the first try, as it last reported
 	ReportedUnrecovered float64 // share of packets it had to conceal, as it last reported
@@ -94,6 +96,7 @@ func (s *Session) Stats() Stats {
 func (c *conversation) peerStats(p *peer) PeerStats {
 	// The transport first, with no lock held.
 	path, linkStats := cleanPath(c.transport.Path(p.id)), c.transport.Stats(p.id)
+	sending := unpackPlan(p.listener.plan.Load())
 	st := PeerStats{
 		ID:          p.id,
 		Path:        path,
@@ -104,7 +107,9 @@ func (c *conversation) peerStats(p *peer) PeerStats {
 		Sent:        p.listener.sent.Load(),
 		SendDropped: p.listener.dropped.Load(),
 		Copies:      p.listener.copied.Load(),
-		CopyOffset:  int(p.listener.copies.Load()),
+		CopyOffset:  sending.copies.nearest(),
+		Lean:        sending.lean,
+		Paired:      sending.paired,
 		BytesOut:    p.listener.bytes.Load(),
 	}
 	p.mu.Lock()

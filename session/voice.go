@@ -16,6 +16,8 @@ const endRepeats = 2
 // alone and allocates nothing.
 type talker struct {
 	enc     codec.Encoder
+	lean    codec.Encoder // for listeners to whom the link carries little
+	wanted  encodings
 	frame   []float32
 	fill    int
 	said    bool // a block of this frame is to be said
@@ -27,6 +29,7 @@ type talker struct {
 	ended   int64 // timestamp of the end of the last spurt
 	repeats int   // how often it is still to be said
 	out     [codec.MaxPacketBytes]byte
+	leanOut [codec.MaxPacketBytes]byte
 	packet  spoken
 	history [wire.MaxOffset]spoken // the packet with number n is at n % MaxOffset
 }
@@ -39,6 +42,7 @@ type spoken struct {
 	spurt     int64
 	end       bool
 	payload   []byte
+	lean      []byte                  // the same in the lean encoding; empty if nobody wants it, or there is no other
 	earlier   *[wire.MaxOffset]spoken // for copies
 }
 
@@ -47,9 +51,15 @@ func newTalker(c codec.Codec, cfg codec.Config) (*talker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
-	t := &talker{enc: enc, frame: make([]float32, enc.FrameSamples())}
+	cfg.Bitrate = leanBitrate(cfg)
+	lean, err := c.NewEncoder(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	t := &talker{enc: enc, lean: lean, frame: make([]float32, enc.FrameSamples())}
 	for i := range t.history {
 		t.history[i].payload = make([]byte, 0, codec.MaxPacketBytes)
+		t.history[i].lean = make([]byte, 0, codec.MaxPacketBytes)
 	}
 	t.packet.earlier = &t.history
 	return t, nil
@@ -74,7 +84,7 @@ func (t *talker) push(b *audio.Block, open bool) (*spoken, error) {
 	if !said {
 		return t.endSpurt(start), nil
 	}
-	payload, err := t.enc.Encode(t.out[:], t.frame)
+	payload, lean, err := t.encode()
 	if err != nil {
 		return t.endSpurt(start), fmt.Errorf("session: %w", err)
 	}
@@ -85,7 +95,50 @@ func (t *talker) push(b *audio.Block, open bool) (*spoken, error) {
 		t.inSpurt = true
 		t.spurt++
 	}
-	return t.number(start, len(t.frame), payload), nil
+	return t.number(start, len(t.frame), payload, lean), nil
+}
+
+// encode encodes the frame, once for all or once more for those who want it
+// lean. Only if nobody wants it whole, lean stands for both.
+func (t *talker) encode() (payload, lean []byte, err error) {
+	if t.wanted.lean {
+		if lean, err = t.lean.Encode(t.leanOut[:], t.frame); err != nil {
+			return nil, nil, err
+		}
+		if !t.wanted.whole {
+			return lean, nil, nil
+		}
+	}
+	payload, err = t.enc.Encode(t.out[:], t.frame)
+	return payload, lean, err
+}
+
+// coded is the packet's audio in one of the encodings. Where there is one only
+// that is it.
+func (s *spoken) coded(lean bool) []byte {
+	if lean && len(s.lean) > 0 {
+		return s.lean
+	}
+	return s.payload
+}
+
+// encodings are those that somebody listens to.
+type encodings struct{ whole, lean bool }
+
+func (e *encodings) add(lean bool) {
+	e.lean = e.lean || lean
+	e.whole = e.whole || !lean
+}
+
+// leanBitrate is that of the lean encoding, in b/s: wideband speech, if that is
+// less than what is asked for.
+func leanBitrate(cfg codec.Config) int {
+	const usual, share = 17000, 0.65
+	bitrate := cfg.Bitrate
+	if bitrate == 0 {
+		bitrate = codec.DefaultBitrate
+	}
+	return max(min(usual, int(share*float64(bitrate))), codec.MinBitrate)
 }
 
 // skip advances the clock over blocks that were lost. A spurt doesn't go on over
@@ -111,23 +164,24 @@ func (t *talker) endSpurt(start int64) *spoken {
 	default:
 		return nil
 	}
-	p := t.number(t.ended, 0, nil)
+	p := t.number(t.ended, 0, nil, nil)
 	p.end = true
 	return p
 }
 
 // number makes the next packet and remembers the one before.
-func (t *talker) number(timestamp int64, samples int, payload []byte) *spoken {
+func (t *talker) number(timestamp int64, samples int, payload, lean []byte) *spoken {
 	if prev := &t.packet; prev.samples > 0 {
 		h := &t.history[prev.seq%wire.MaxOffset]
-		kept := append(h.payload[:0], prev.payload...)
+		kept, keptLean := append(h.payload[:0], prev.payload...), append(h.lean[:0], prev.lean...)
 		*h = *prev
-		h.payload = kept
+		h.payload, h.lean = kept, keptLean
 	}
 	t.seq++
 	t.packet.seq, t.packet.timestamp, t.packet.samples = t.seq, timestamp, samples
 	t.packet.spurt, t.packet.end = t.spurt, false
 	t.packet.payload = append(t.packet.payload[:0], payload...)
+	t.packet.lean = append(t.packet.lean[:0], lean...)
 	return &t.packet
 }
 

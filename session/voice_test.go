@@ -151,7 +151,8 @@ func TestCopiesBelongToTheSameSpurtWithoutGap(t *testing.T) {
 // At each offset every packet has a copy, in a later packet or at the end; of
 // four at the end there is room for three, and the last goes without.
 func TestEndOfSpurtCarriesTheCopiesThatAreStillDue(t *testing.T) {
-	for offset, want := range [][]int{1: {1}, 2: {2, 1}, 3: {3, 2, 1}, 4: {4, 3, 2}} {
+	for i, want := range [][]int{{1}, {2, 1}, {3, 2, 1}, {4, 3, 2}} {
+		offset := i + 1
 		tk := newTestTalker(t, 20*time.Millisecond)
 		say(t, tk, loudBlock(), true, 20)
 		end, err := tk.push(loudBlock(), false)
@@ -162,7 +163,7 @@ func TestEndOfSpurtCarriesTheCopiesThatAreStillDue(t *testing.T) {
 			t.Fatal(err)
 		}
 		v := wire.Voice{End: true}
-		addCopies(&v, end, offset, 1)
+		addCopies(&v, end, plan{copies: back(offset)}, 1)
 		var got []int
 		for _, c := range v.Copies[:v.NumCopies] {
 			got = append(got, c.Offset)
@@ -178,12 +179,12 @@ func TestCopyWithinASpurtIsTheOneAtTheOffset(t *testing.T) {
 	said := lastOf(t, tk, 20)
 	for offset := 1; offset <= wire.MaxOffset; offset++ {
 		v := wire.Voice{}
-		addCopies(&v, said, offset, 1)
+		addCopies(&v, said, plan{copies: back(offset)}, 1)
 		if v.NumCopies != 1 || v.Copies[0].Offset != offset {
 			t.Errorf("offset %d: %d copies, the first %d back", offset, v.NumCopies, v.Copies[0].Offset)
 		}
 		v = wire.Voice{}
-		if addCopies(&v, said, offset, said.seq-int64(offset)+1); v.NumCopies != 0 {
+		if addCopies(&v, said, plan{copies: back(offset)}, said.seq-int64(offset)+1); v.NumCopies != 0 {
 			t.Errorf("offset %d: a copy of a packet that the listener wasn't sent", offset)
 		}
 	}

@@ -19,14 +19,14 @@ const (
 	priorWeight = 0.2
 
 	queueBuckets = 4   // median delay in buckets from which on packets are taken to wait in queues
-	queuePackets = 8  // needed to tell
+	queuePackets = 8   // needed to tell
 	queueCost    = 3   // factor of what is lost by being late then
 	queueTail    = 3.5 // the target then is at least that many times what three in four packets keep to
 
 	// delaySlope is how much a millisecond of delay lowers R where G.107 says
 	// that it doesn't, below 100 ms too: R. G. Cole and J. H. Rosenbluth, "Voice
 	// over IP performance monitoring", ACM CCR 31(2), 2001, section 3.
-	delaySlope = 0.024
+	delaySlope = 0.05
 
 	baseParts    = 8                 // the sliding minimum's window is 8 parts ...
 	basePart     = 250 * millisecond // ... of 250 ms: 2 s as in NetEQ

@@ -158,11 +158,17 @@ type Path struct {
 
 // Stats counts what a link did for one peer.
 type Stats struct {
-	VoiceSent       uint64 // voice messages written to the network
-	VoiceDropped    uint64 // voice messages given to SendVoice and not written
-	VoiceReceived   uint64 // voice messages delivered
-	VoiceDuplicate  uint64 // voice messages that had been delivered before
-	VoiceUnacked    int    // voice messages written and not yet acknowledged
+	VoiceSent      uint64 // voice messages written to the network
+	VoiceDropped   uint64 // voice messages given to SendVoice and not written
+	VoiceReceived  uint64 // voice messages delivered
+	VoiceDuplicate uint64 // voice messages that had been delivered before
+	VoiceUnacked   int    // voice messages written and not yet acknowledged
+
+	// Queue is how long packets wait on the way, as far as it can be told: by how
+	// much even the shortest of the last few round trips took longer than the
+	// shortest of the last 10 s or more. 0 where that isn't known.
+	Queue time.Duration
+
 	Malformed       uint64 // messages of the peer that could not be parsed, each of which cost it a lane
 	LaneResets      uint64 // lanes reset because what they carried was too late
 	PathChanges     uint64 // changes between two paths, or to and from none

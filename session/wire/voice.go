@@ -17,9 +17,9 @@ const (
 
 const (
 	voiceVersion  = 1 // upper half of the first byte
+	flagTwin      = 0x08
 	flagEnd       = 0x04
 	copiesMask    = 0x03
-	knownFlags    = flagEnd | copiesMask
 	voiceHeader   = 7
 	maxCopyHeader = 3
 )
@@ -42,7 +42,7 @@ type Copy struct {
 //	 0               1               2               3
 //	 0 1 2 3 4 5 6 7 0 1 2 3 4 5 6 7 0 1 2 3 4 5 6 7 0 1 2 3 4 5 6 7
 //	+-------+-+-+---+-------------------------------+---------------+
-//	|version|0|E|cps|            sequence           |               :
+//	|version|T|E|cps|            sequence           |               :
 //	+-------+-+-+---+-------------------------------+---------------+
 //	:     timestamp (10 ms ticks)   |     spurt     |  copies ...   :
 //	+-------------------------------+---------------+---------------+
@@ -51,7 +51,8 @@ type Copy struct {
 //
 // Sequence, timestamp and spurt are the low bits of counters that only grow;
 // [Unwrap] restores them. A copy is its offset (one byte), its length
-// (unsigned varint) and its bytes. A packet without copies and payload that
+// (unsigned varint) and its bytes. If T is set the first copy is of the packet
+// before, and no copy but its twin: it was not sent by itself. A packet without copies and payload that
 // has E set ends a talk spurt and carries no audio.
 type Voice struct {
 	Sequence  uint16          // counts packets sent: a gap is loss
@@ -60,6 +61,7 @@ type Voice struct {
 	End       bool            // the talk spurt ends with this packet
 	Copies    [MaxCopies]Copy // the first NumCopies are valid
 	NumCopies int
+	Twin      bool   // the first copy is of offset 1 and the only time that this packet is sent
 	Payload   []byte // the codec's packet; empty only if End is set
 }
 
@@ -75,6 +77,9 @@ func (v *Voice) Size() int {
 // AppendTo appends the packet's wire form to b. It fails, returning b as it
 // was, if v isn't a valid packet. It allocates only if b has too little room.
 func (v *Voice) AppendTo(b []byte) ([]byte, error) {
+	if v.Twin && (v.NumCopies < 1 || v.Copies[0].Offset != 1) {
+		return b, ErrVoiceFormat
+	}
 	if v.NumCopies < 0 || v.NumCopies > MaxCopies || v.Timestamp >= 1<<TimestampBits || (len(v.Payload) == 0 && !v.End) {
 		return b, ErrVoiceFormat
 	}
@@ -82,6 +87,9 @@ func (v *Voice) AppendTo(b []byte) ([]byte, error) {
 	first := byte(voiceVersion<<4) | byte(v.NumCopies)
 	if v.End {
 		first |= flagEnd
+	}
+	if v.Twin {
+		first |= flagTwin
 	}
 	b = append(b, first)
 	b = binary.BigEndian.AppendUint16(b, v.Sequence)
@@ -106,15 +114,13 @@ func (v *Voice) Parse(b []byte) error {
 	if b[0]>>4 != voiceVersion {
 		return ErrVoiceVersion
 	}
-	if b[0]&0x0f&^knownFlags != 0 {
-		return ErrVoiceFormat
-	}
 	*v = Voice{
 		Sequence:  binary.BigEndian.Uint16(b[1:]),
 		Timestamp: uint32(b[3])<<16 | uint32(b[4])<<8 | uint32(b[5]),
 		Spurt:     b[6],
 		End:       b[0]&flagEnd != 0,
 		NumCopies: int(b[0] & copiesMask),
+		Twin:      b[0]&flagTwin != 0,
 	}
 	rest := b[voiceHeader:]
 	for i := range v.NumCopies {
@@ -130,7 +136,7 @@ func (v *Voice) Parse(b []byte) error {
 		v.Copies[i] = Copy{Offset: offset, Payload: rest[1+n : end : end]}
 		rest = rest[end:]
 	}
-	if len(rest) == 0 && !v.End {
+	if v.Twin && (v.NumCopies == 0 || v.Copies[0].Offset != 1) || len(rest) == 0 && !v.End {
 		return ErrVoiceFormat
 	}
 	v.Payload = rest[:len(rest):len(rest)]

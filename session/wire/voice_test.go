@@ -40,6 +40,10 @@ var voiceCases = []struct {
 		Copies:  [MaxCopies]Copy{{1, []byte{3}}, {2, bytes.Repeat([]byte{2}, 130)}, {4, []byte{0}}},
 		Payload: []byte{5},
 	}},
+	{"voice-twin", Voice{
+		Sequence: 7, Timestamp: 14, Spurt: 3, Twin: true, NumCopies: 2,
+		Copies: [MaxCopies]Copy{{1, []byte{0x78, 6}}, {3, []byte{0x78, 4}}}, Payload: []byte{0x78, 7},
+	}},
 	{"voice-end", Voice{Sequence: 5, Timestamp: 10, Spurt: 1, End: true}},
 	{"voice-end-copies", Voice{Sequence: 5, Timestamp: 10, Spurt: 1, End: true, Copies: [MaxCopies]Copy{{1, []byte{0x78}}}, NumCopies: 1}},
 }
@@ -92,7 +96,8 @@ func TestVoiceRefusesWhatIsNoPacket(t *testing.T) {
 		want error
 	}{
 		{"other version", "20000100000201" + "78", ErrVoiceVersion},
-		{"unknown flag", "18000100000201" + "78", ErrVoiceFormat},
+		{"twin without a copy", "18000100000201" + "78", ErrVoiceFormat},
+		{"twin farther back", "19000100000201" + "020178" + "78", ErrVoiceFormat},
 		{"no payload and no end", "10000100000201", ErrVoiceFormat},
 		{"copy without bytes", "11000100000201" + "0100" + "78", ErrVoiceFormat},
 		{"copy of itself", "11000100000201" + "000178" + "78", ErrVoiceFormat},

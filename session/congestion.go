@@ -1,0 +1,107 @@
+package session
+
+import (
+	"math"
+	"time"
+)
+
+// Times and sizes of congestion control. It is slow to rise and quick to fall,
+// since voice needs little, and what it needs doesn't grow.
+const (
+	queueMost   = 60 * time.Millisecond  // that packets may wait on the way
+	queueFor    = 300 * time.Millisecond // for so long: shorter is a stall
+	cutRest     = 1200 * time.Millisecond
+	cutShare    = 0.8 // of what was sent, less than the link carries, so that the queue drains
+	raiseShare  = 1.3
+	raiseAfter  = 15 * time.Second // without congestion; doubled each time that it comes back
+	raiseLatest = 4 * time.Minute  // at most
+	lossMemory  = 5 * time.Second  // for which losses are reported, and remembered, that a queue was the reason of
+	raiseProof  = 5 * time.Second  // after a raise congestion is due to it
+)
+
+// congestion finds out how much a link carries, from how long its queue is. One
+// for each listener; its methods are called with the peer's lock held.
+type congestion struct {
+	limit float64 // kb/s of IP packets; +Inf while nothing shows one
+	good  float64 // what it was before the last raise
+
+	queued time.Time // since when there is a queue; zero if there is none
+
+	draining bool      // the queue that made us fall hasn't gone
+	calm     time.Time // since when nothing happened
+	cut      time.Time // when the limit was lowered last
+	raised   time.Time // and raised
+	after    time.Duration
+}
+
+func newCongestion() congestion { return congestion{limit: math.Inf(1), after: raiseAfter} }
+
+// look takes note of how long packets wait on the way, and of the round trip, while
+// sending kb/s, of at most that many, and reports whether the limit changed. That
+// the link refuses packets tells nothing: it does so in a stall and in a burst of
+// losses too.
+func (g *congestion) look(now time.Time, queue, rtt time.Duration, sending, most float64) bool {
+	if g.calm.IsZero() {
+		g.calm = now
+	}
+	if queue <= queueMost/2 {
+		g.draining = false
+	}
+	if queue <= queueMost {
+		g.queued = time.Time{}
+		return g.rise(now, most)
+	}
+	if g.queued.IsZero() {
+		g.queued = now
+	}
+	if now.Sub(g.queued) < queueFor {
+		return false
+	}
+	g.calm = now
+	if now.Sub(g.cut) < rtt+cutRest {
+		return false // what was done shows only when the queue is empty
+	}
+	g.fall(now, sending)
+	return true
+}
+
+// allowed is how much is to be sent, in kb/s of IP packets: as little as can be
+// until the queue has gone, what is known to be carried afterwards.
+func (g *congestion) allowed() float64 {
+	if g.draining {
+		return 0
+	}
+	return g.limit
+}
+
+// suspected tells whether what is lost may be so because too much is sent.
+func (g *congestion) suspected(now time.Time) bool {
+	return !g.queued.IsZero() || !g.cut.IsZero() && now.Sub(g.cut) < lossMemory
+}
+
+// fall lowers the limit: to what it was if it was raised a while ago.
+func (g *congestion) fall(now time.Time, sending float64) {
+	g.cut, g.draining = now, true
+	if !g.raised.IsZero() && now.Sub(g.raised) < raiseProof {
+		g.raised = time.Time{}
+		g.after = min(2*g.after, raiseLatest)
+		if g.good < sending {
+			g.limit = g.good
+			return
+		}
+	}
+	g.limit = cutShare * min(g.limit, sending)
+}
+
+// rise raises the limit when it was calm for long enough; beyond the most that
+// could be sent there is none.
+func (g *congestion) rise(now time.Time, most float64) bool {
+	if math.IsInf(g.limit, 1) || now.Sub(g.calm) < g.after {
+		return false
+	}
+	g.good, g.raised, g.calm = g.limit, now, now
+	if g.limit *= raiseShare; g.limit > most {
+		g.limit = math.Inf(1)
+	}
+	return true
+}

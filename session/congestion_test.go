@@ -1,0 +1,100 @@
+package session
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// road is a link with a rate and a queue, as a sender sees it every controlTick.
+type road struct {
+	rate  float64 // kb/s
+	base  time.Duration
+	queue time.Duration // bounded by 200 ms
+	now   time.Time
+}
+
+func (r *road) tick(sending float64) time.Duration {
+	r.now = r.now.Add(controlTick)
+	r.queue += time.Duration((sending - r.rate) / r.rate * float64(controlTick))
+	r.queue = min(max(r.queue, 0), 200*time.Millisecond)
+	return r.base + r.queue
+}
+
+func drive(g *congestion, r *road, d time.Duration, watch func(sent float64)) {
+	f := usualFormat()
+	present := plan{}
+	for range int(d / controlTick) {
+		sent := f.rate(present)
+		rtt := r.tick(sent)
+		g.look(r.now, r.queue, rtt, sent, f.rate(plan{copies: back(1, 2)}))
+		present = f.choose(network{rtt: rtt, limit: g.allowed()}, present)
+		watch(f.rate(present))
+	}
+}
+
+func TestCongestionFallsAndKeepsBelowTheRate(t *testing.T) {
+	for _, rate := range []float64{60, 50, 42} {
+		g, r := newCongestion(), &road{rate: rate, base: 50 * time.Millisecond, now: time.Unix(1000, 0)}
+		drive(&g, r, 5*time.Second, func(float64) {})
+		worst, over := time.Duration(0), 0
+		drive(&g, r, time.Minute, func(sent float64) {
+			worst = max(worst, r.queue)
+			if sent > rate {
+				over++
+			}
+		})
+		t.Logf("%v kb/s: queue of at most %v, too much sent in %d of 600 ticks, limit %.0f", rate, worst, over, g.limit)
+		if worst > 160*time.Millisecond || over > 60 {
+			t.Errorf("%v kb/s: queue of up to %v, too much sent in %d of 600 ticks", rate, worst, over)
+		}
+	}
+}
+
+func TestCongestionEndsWhenTheLinkIsWideAgain(t *testing.T) {
+	g, r := newCongestion(), &road{rate: 50, base: 50 * time.Millisecond, now: time.Unix(1000, 0)}
+	drive(&g, r, 20*time.Second, func(float64) {})
+	if math.IsInf(g.limit, 1) {
+		t.Fatal("no limit on a thin link")
+	}
+	r.rate = 1000
+	last := 0.0
+	drive(&g, r, 3*time.Minute, func(sent float64) { last = sent })
+	if last != usualFormat().rate(plan{}) {
+		t.Errorf("%.0f kb/s are sent three minutes after the link became wide, limit %.0f", last, g.limit)
+	}
+}
+
+// Each raise that fails is followed by a longer rest.
+func TestCongestionIsProbedLessAndLess(t *testing.T) {
+	g, r := newCongestion(), &road{rate: 50, base: 50 * time.Millisecond, now: time.Unix(1000, 0)}
+	raises := [2]int{}
+	before := time.Time{}
+	for half := range raises {
+		drive(&g, r, 4*time.Minute, func(float64) {
+			if g.raised.After(before) {
+				before = g.raised
+				raises[half]++
+			}
+		})
+	}
+	t.Logf("raises: %v", raises)
+	if raises[0] == 0 || raises[1] > raises[0] || g.after <= raiseAfter {
+		t.Errorf("raised %d times in four minutes, %d in the next four; next after %v", raises[0], raises[1], g.after)
+	}
+}
+
+// Neither a stall nor jitter is a queue.
+func TestStallIsNoCongestion(t *testing.T) {
+	g, now := newCongestion(), time.Unix(1000, 0)
+	for i := range 600 {
+		now = now.Add(controlTick)
+		queue := time.Duration(i*7%5) * 10 * time.Millisecond
+		if i%50 < 2 {
+			queue = 200 * time.Millisecond
+		}
+		if g.look(now, queue, 50*time.Millisecond, 64, 120) {
+			t.Fatalf("after %d ticks the limit is %.0f", i, g.limit)
+		}
+	}
+}

@@ -1,0 +1,247 @@
+package session
+
+import (
+	"math"
+	"time"
+
+	"github.com/parley-voice/parley/audio/emodel"
+	"github.com/parley-voice/parley/codec"
+)
+
+// plan is what one listener gets of our voice.
+type plan struct {
+	lean   bool    // the lean encoding
+	paired bool    // two frames in each packet
+	copies offsets // of earlier frames
+}
+
+// offsets are how many frames back the copies in a packet reach: bit n-1 stands
+// for n.
+type offsets uint8
+
+func back(frames ...int) (o offsets) {
+	for _, n := range frames {
+		o |= 1 << (n - 1)
+	}
+	return o
+}
+
+func (o offsets) has(frames int) bool { return o&(1<<(frames-1)) != 0 }
+
+// nearest is the smallest offset, 0 for none.
+func (o offsets) nearest() int { return o.nth(1) }
+
+// nth is the n-th offset, from 1, 0 if there are less.
+func (o offsets) nth(n int) int {
+	for frames := 1; frames <= 8; frames++ {
+		if o.has(frames) {
+			if n--; n == 0 {
+				return frames
+			}
+		}
+	}
+	return 0
+}
+
+func (o offsets) count() (n int) {
+	for ; o != 0; o &= o - 1 {
+		n++
+	}
+	return n
+}
+
+// pack makes a plan fit an atomic number; 0 is the plan of somebody who loses
+// nothing.
+func (p plan) pack() uint32 {
+	n := uint32(p.copies)
+	if p.lean {
+		n |= 1 << 8
+	}
+	if p.paired {
+		n |= 1 << 9
+	}
+	return n
+}
+
+func unpackPlan(n uint32) plan {
+	return plan{lean: n&(1<<8) != 0, paired: n&(1<<9) != 0, copies: offsets(n)}
+}
+
+// plans are all that are considered. Copies of a pair of frames are of the pair
+// before: one packet lost costs nothing then.
+var plans = func() (list []plan) {
+	sets := []offsets{0, back(1), back(2), back(3), back(1, 2), back(1, 3), back(2, 4)}
+	for _, lean := range []bool{false, true} {
+		for _, copies := range sets {
+			list = append(list, plan{lean: lean, copies: copies})
+		}
+		list = append(list, plan{lean: lean, paired: true}, plan{lean: lean, paired: true, copies: back(2, 3)})
+	}
+	return list
+}()
+
+// voiceFormat is how our voice is encoded.
+type voiceFormat struct {
+	frame         time.Duration
+	bitrate, lean float64 // kb/s, of the two encodings
+}
+
+func formatOf(cfg codec.Config) voiceFormat {
+	f := voiceFormat{frame: cfg.FrameDuration, bitrate: float64(cfg.Bitrate) / 1000, lean: float64(leanBitrate(cfg)) / 1000}
+	if cfg.Bitrate == 0 {
+		f.bitrate = codec.DefaultBitrate / 1000.
+	}
+	return f
+}
+
+// What a packet costs beside its frames, in bytes: lane and voice headers, QUIC's
+// short header, seal and stream frame, UDP and IPv4, and its share of the far
+// end's acknowledgements. Measured by make sim: clean, IP kb/s less payload.
+const (
+	packetOverhead = 92
+	copyOverhead   = 2
+	// outsideWindow is what of it QUIC's congestion window doesn't count: UDP, IPv4
+	// and acknowledgements.
+	outsideWindow = 40
+)
+
+// rate is what a plan takes of the link, in kb/s of IP packets.
+func (f voiceFormat) rate(p plan) float64 {
+	frames := 1 / f.frame.Seconds()
+	bitrate := f.bitrate
+	if p.lean {
+		bitrate = f.lean
+	}
+	packets := frames
+	if p.paired {
+		packets /= 2
+	}
+	copies := float64(p.copies.count())
+	if p.paired {
+		copies /= 2 // each frame travels once more
+	}
+	return packets*packetOverhead*8/1000 + bitrate*(1+copies) + frames*copies*copyOverhead*8/1000
+}
+
+// network is what is known of the way to a listener.
+type network struct {
+	loss  float64 // share of frames lost on the first try
+	burst float64 // mean number of them in a row
+	rtt   time.Duration
+	limit float64 // kb/s of IP packets that it carries; +Inf if unknown
+}
+
+const (
+	leanCosts = 3    // R: Ie of the lean encoding, our estimate; G.113 has none for Opus
+	byteCosts = 0.02 // R per kb/s: what is not worth more isn't sent
+	// lateSlope is the jitter buffer's: see there.
+	lateSlope = 0.024
+	// restDelay is what a conversation has beside the link and the buffer.
+	restDelay = 40 * time.Millisecond
+	// resendExtra is how much longer than 1.5 round trips a retransmission
+	// takes: loss is seen by what arrives after it.
+	resendExtra = 40 * time.Millisecond
+	resendLost  = 0.5 // share of what is lost that isn't there then either
+	bufferMost  = 250 * time.Millisecond
+)
+
+// impairment is by how much R of G.107 is expected to fall with a plan, at the
+// delay that the listener's jitter buffer then chooses.
+func (f voiceFormat) impairment(p plan, n network) float64 {
+	extra := 0.0
+	base := n.rtt/2 + restDelay
+	if p.lean {
+		extra += leanCosts
+	}
+	paired := time.Duration(0)
+	if p.paired {
+		paired = f.frame
+	}
+	at := func(wait time.Duration, lost float64) float64 {
+		wait += paired
+		return emodel.Delay(base+wait) + lateSlope*float64(wait)/float64(time.Millisecond) + emodel.Loss(lost)
+	}
+	best, lost, before := at(0, n.loss), n.loss, 0 // with what is in hand at once
+	for i := 1; i <= p.copies.count(); i++ {
+		if p.paired && i > 1 {
+			break // the second copy is of the other frame
+		}
+		frames := p.copies.nth(i)
+		lost *= n.again(frames - before)
+		before = frames
+		best = min(best, at(time.Duration(frames)*f.frame, lost))
+	}
+	if resend := n.rtt*3/2 + resendExtra; resend <= bufferMost {
+		best = min(best, at(resend, lost*resendLost))
+	}
+	return best + extra + byteCosts*f.rate(p)
+}
+
+// again is the chance that a frame is lost if one so many frames before it was,
+// after Gilbert's model of bursts.
+func (n network) again(frames int) float64 {
+	if n.loss >= 1 {
+		return 1
+	}
+	burst := max(n.burst, 1/(1-n.loss)) // at least as chance has it
+	stay := 1 - 1/burst - n.loss/(burst*(1-n.loss))
+	return n.loss + (1-n.loss)*math.Pow(max(stay, 0), float64(frames))
+}
+
+const (
+	// lossyFrom is the loss from which on QUIC's congestion window is taken to
+	// rest at its floor of two packets, 2560 bytes a round trip (measured, see
+	// docs/architecture.md); we keep to windowShare of it.
+	lossyFrom   = 0.005
+	windowFloor = 2560
+	windowShare = 0.75
+)
+
+const (
+	// resent is how many bytes are sent again for each that is lost:
+	// retransmissions, of retransmissions too, and acknowledgements. Measured by
+	// make sim.
+	resent = 1.6
+	// mostTimes as much as on a clean link goes to one who loses, all told.
+	mostTimes = 2
+)
+
+// carries tells whether a plan fits what the network carries, and what may be
+// spent.
+func (f voiceFormat) carries(n network, p plan) bool {
+	rate := f.rate(p)
+	switch all := rate * (1 + resent*n.loss); {
+	case all > n.limit, all > mostTimes*f.rate(plan{}):
+		return false
+	}
+	if n.loss < lossyFrom || n.rtt <= 0 {
+		return true
+	}
+	packets := 1 / f.frame.Seconds()
+	if p.paired {
+		packets /= 2
+	}
+	return (rate-packets*outsideWindow*8/1000)*n.rtt.Seconds() <= windowShare*windowFloor*8/1000
+}
+
+// planSticks is by how much another plan must be better, in R.
+const planSticks = 0.4
+
+// choose returns the plan with the least impairment among those that the network
+// carries, or the thriftiest of all. The present one stays if it is hardly worse.
+func (f voiceFormat) choose(n network, present plan) plan {
+	best, least := plan{lean: true, paired: true}, math.Inf(1)
+	for _, p := range plans {
+		if !f.carries(n, p) || p.copies != 0 && n.loss == 0 {
+			continue
+		}
+		cost := f.impairment(p, n)
+		if p == present && !p.paired { // pairs are for want of a better link
+			cost -= planSticks
+		}
+		if cost < least {
+			best, least = p, cost
+		}
+	}
+	return best
+}

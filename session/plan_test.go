@@ -1,0 +1,118 @@
+package session
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/parley-voice/parley/codec"
+)
+
+func usualFormat() voiceFormat { return formatOf(codec.Config{FrameDuration: 20 * time.Millisecond}) }
+
+func TestPlanFitsANumber(t *testing.T) {
+	for _, p := range plans {
+		if got := unpackPlan(p.pack()); got != p {
+			t.Errorf("%+v became %+v", p, got)
+		}
+	}
+	if unpackPlan(0) != (plan{}) {
+		t.Error("0 isn't the plan of somebody who loses nothing")
+	}
+	o := back(2, 4)
+	if o.count() != 2 || o.nearest() != 2 || o.nth(2) != 4 || o.nth(3) != 0 || o.has(3) || !o.has(4) || offsets(0).nearest() != 0 {
+		t.Errorf("copies of 2 and 4 frames back: %d, %d, %d, %d", o.count(), o.nearest(), o.nth(2), o.nth(3))
+	}
+}
+
+func TestPlanFollowsTheNetwork(t *testing.T) {
+	const ms = time.Millisecond
+	free := math.Inf(1)
+	for name, c := range map[string]struct {
+		n    network
+		want func(p plan) bool
+	}{
+		"nothing is lost": {network{rtt: 50 * ms, limit: free}, func(p plan) bool { return p == plan{} }},
+		"hardly anything": {network{loss: 0.002, rtt: 50 * ms, limit: free}, func(p plan) bool { return p == plan{} }},
+		"a little, at random": {
+			network{loss: 0.02, rtt: 50 * ms, limit: free},
+			func(p plan) bool { return p == plan{copies: back(1)} },
+		},
+		"in bursts of 3: no copy right behind": {
+			network{loss: 0.1, burst: 3, rtt: 50 * ms, limit: free},
+			func(p plan) bool { return p.copies.nearest() >= 2 && p.copies.nth(p.copies.count()) >= 3 },
+		},
+		"a lot: more than one copy or the other encoding": {
+			network{loss: 0.2, rtt: 50 * ms, limit: free},
+			func(p plan) bool {
+				return p.copies.count() > 0 && usualFormat().carries(network{loss: 0.2, rtt: 50 * ms, limit: free}, p)
+			},
+		},
+		"far and lossy: within QUIC's window": {
+			network{loss: 0.1, rtt: 300 * ms, limit: free},
+			func(p plan) bool { return p.lean && p.paired && p.copies == back(2, 3) },
+		},
+		"thin": {network{rtt: 50 * ms, limit: 50}, func(p plan) bool { return p.copies == 0 && usualFormat().rate(p) <= 50 }},
+		"thinner than anything fits": {
+			network{rtt: 50 * ms, limit: 3, loss: 0.3},
+			func(p plan) bool { return p == plan{lean: true, paired: true} },
+		},
+		"everything is lost": {network{loss: 1, rtt: 50 * ms, limit: free}, func(plan) bool { return true }},
+	} {
+		if got := usualFormat().choose(c.n, plan{}); !c.want(got) {
+			t.Errorf("%s: %+v, which takes %.0f kb/s", name, got, usualFormat().rate(got))
+		}
+	}
+}
+
+// What is hardly better isn't worth a change: each costs the decoder its footing.
+func TestPlanSticks(t *testing.T) {
+	f := usualFormat()
+	n := network{rtt: 50 * time.Millisecond, limit: math.Inf(1)}
+	changes, present := 0, plan{}
+	for i := range 1000 {
+		n.loss = 0.006 + 0.0005*float64(i%2) // around where a copy begins to pay
+		next := f.choose(n, present)
+		if next != present {
+			changes++
+		}
+		present = next
+	}
+	if changes > 1 {
+		t.Errorf("%d changes while nothing changed to speak of", changes)
+	}
+}
+
+func TestRateGrowsWithWhatIsSent(t *testing.T) {
+	f := usualFormat()
+	for _, p := range plans {
+		more := p
+		more.copies |= back(4)
+		if p.copies.has(4) || p.paired {
+			continue
+		}
+		if f.rate(more) <= f.rate(p) {
+			t.Errorf("%+v takes %.1f kb/s, %+v %.1f", p, f.rate(p), more, f.rate(more))
+		}
+	}
+	if whole, lean, pairs := f.rate(plan{}), f.rate(plan{lean: true}), f.rate(plan{lean: true, paired: true}); !(pairs < lean && lean < whole) {
+		t.Errorf("whole %.1f, lean %.1f, in pairs %.1f kb/s", whole, lean, pairs)
+	}
+}
+
+// Gilbert's model: the stationary share far from a loss, the mean burst near it.
+func TestLossFollowsLoss(t *testing.T) {
+	n := network{loss: 0.1, burst: 3}
+	if got := n.again(1); math.Abs(got-2./3) > 0.01 {
+		t.Errorf("after a loss the next frame is lost with %.3f, want 2/3", got)
+	}
+	if got := n.again(100); math.Abs(got-0.1) > 1e-6 {
+		t.Errorf("long after it with %.3f, want the share", got)
+	}
+	random := network{loss: 0.2, burst: 1.25}
+	for k := 1; k < 5; k++ {
+		if got := random.again(k); math.Abs(got-0.2) > 1e-9 {
+			t.Errorf("at random, %d frames later: %.3f", k, got)
+		}
+	}
+}
