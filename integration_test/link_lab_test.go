@@ -4,110 +4,139 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"strings"
+	"path/filepath"
 	"testing"
-	"text/tabwriter"
 	"time"
 
+	"github.com/parley-voice/parley/integration_test/chatlab"
+	"github.com/parley-voice/parley/integration_test/linkbench"
 	"github.com/parley-voice/parley/integration_test/linkem"
 )
 
 var (
 	linkSeeds = flag.Int("links.seeds", 5, "how many seeds make lab-links measures each link with")
-	linkTime  = flag.Duration("links.time", time.Minute, "how long each call of make lab-links takes")
+	linkTime  = flag.Duration("links.time", time.Minute, "how long a call of make lab-links takes that isn't longer or shorter by itself")
 )
 
-// linkCase is an emulated link, the same both ways, and what is wanted on it: at
-// most so much buffer (W3C's jitterBufferDelay) in ms, concealed and discarded
-// speech in percent of what is played, and kb/s of IP packets each way. Beside
-// them stands what two Chromium 156 peers do there.
-type linkCase struct {
-	name      string
-	link      linkem.Impairment
-	buffer    float64
-	concealed float64
-	rate      float64
-	chromium  string
-}
-
-func linkCases() []linkCase {
-	return []linkCase{
-		{"clean", linkem.Impairment{}, 25, 0.1, 65, "30-39 ms, 0.0 %"},
-		{"5 % loss", linkem.Impairment{Loss: 0.05}, 55, 0.3, 120, "36-39 ms, 0.6-0.7 %"},
-		{"10 % loss in bursts of 3", linkem.Impairment{Loss: 0.1, Burst: 3}, 90, 2.8, 120, "38-39 ms, 5.1-6.4 %"},
-		{"jitter, mean 20 ms", linkem.Impairment{Jitter: 20 * time.Millisecond}, 130, 0.1, 80, "130-132 ms, 0.0-0.1 %"},
-		{"20 % loss", linkem.Impairment{Loss: 0.2}, 90, 2.6, 130, "37-47 ms, 5.5-6.3 %"},
-		{"200 ms stall every 5 s", linkem.Impairment{Stall: 200 * time.Millisecond}, 195, 0.1, 80, "194-215 ms, 0.0 %"},
-	}
-}
-
-// linkSums are sums over seeds and both directions.
-type linkSums struct {
-	n                                             int
-	buffer, concealed, stretched, rate, ear, busy float64
-	copies                                        uint64
-}
-
-func (s *linkSums) add(d direction, rate, busy float64) {
-	s.n++
-	played := d.whole.Played
-	s.buffer += d.whole.Buffer
-	s.concealed += 100 * (d.whole.Concealed + d.whole.Discarded) / max(1, played)
-	s.stretched += 100 * d.whole.Stretched / max(1, played)
-	s.rate += rate
-	s.ear += millis(d.latency)
-	s.busy += 100 * busy
-	s.copies += d.last.Copies
-}
-
 // TestLinkLab is the table of what is heard over bad links: two chat processes
-// talk through each, in 25 ms one way. Not parallel to anything: it measures time.
+// talk through each. Not parallel to anything: it measures time.
 func TestLinkLab(t *testing.T) {
 	if os.Getenv("PARLEY_LAB") != "links" {
 		t.Skip("SKIPPED, nothing was tested: run by make lab-links")
 	}
-	var table strings.Builder
-	lines := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(lines, "link, 25 ms each way\tbuffer\tbar\tconcealed\tbar\tIP each way\tbar\tstretched\tmouth to ear\tcopies\tothers took\tresult\tChromium")
-	for _, c := range linkCases() {
-		var sum linkSums
-		t.Run(c.name, func(t *testing.T) {
+	var rows []linkbench.Row
+	for _, c := range linkbench.Cases() {
+		row := linkbench.Row{Case: c}
+		t.Run(c.Name, func(t *testing.T) {
 			for seed := range *linkSeeds {
-				measureLink(t, c, uint64(seed+1), &sum)
+				row.Calls = append(row.Calls, measureLink(t, c, uint64(seed+1))...)
 			}
 		})
-		if sum.n == 0 {
-			continue // left out by the command line
-		}
-		n := float64(sum.n)
-		result := "pass"
-		if sum.buffer/n > c.buffer || sum.concealed/n > c.concealed || sum.rate/n > c.rate {
-			result = "NOT YET"
-		}
-		fmt.Fprintf(lines, "%s\t%.1f ms\t%.0f\t%.2f %%\t%.1f\t%.0f kb/s\t%.0f\t%.1f %%\t%.1f ms\t%d\t%.0f %%\t%s\t%s\n", c.name,
-			sum.buffer/n, c.buffer, sum.concealed/n, c.concealed, sum.rate/n, c.rate, sum.stretched/n, sum.ear/n, sum.copies/uint64(sum.n), sum.busy/n, result, c.chromium)
+		rows = append(rows, row)
 	}
-	_ = lines.Flush() // to memory
-	fmt.Printf("\n%s\nmeans of %d seeds, %v, both directions\n", table.String(), *linkSeeds, *linkTime)
+	fmt.Println()
+	if err := linkbench.WriteTable(os.Stdout, rows); err != nil {
+		t.Fatal(err)
+	}
+	about := fmt.Sprintf("Two chat programs on an emulated IP link, means of %d seeds, %v, both directions.", *linkSeeds, *linkTime)
+	fmt.Println(about)
+	writeReport(t, "links.html", linkbench.Report{Title: "Parley on bad links", About: about, Rows: rows})
 }
 
-// measureLink has the two talk once.
-func measureLink(t *testing.T, c linkCase, seed uint64, sum *linkSums) {
+// writeReport writes a report into out/.
+func writeReport(t *testing.T, name string, r linkbench.Report) {
 	t.Helper()
-	link := c.link
-	link.Delay = oneWay
-	lab := linkem.Start(t, linkem.Config{Impairment: link, Seed: seed})
+	dir := filepath.Join("..", "out")
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // everybody may read it
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.WriteHTML(f); err != nil {
+		t.Error(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	fmt.Printf("with plots over time: out/%s\n", name)
+}
+
+// measureLink has the two talk once, and returns both directions.
+func measureLink(t *testing.T, c linkbench.Case, seed uint64) []linkbench.Call {
+	t.Helper()
+	lab := linkem.Start(t, linkem.Config{Impairment: c.Link, Seed: seed})
 	before := processorsNow()
 	call := startCall(t, lab, "/udp/4001/quic-v1", talking)
-	call.run(t, *linkTime)
-	busy := processorsNow().othersSince(before)
-	for side, talker := range call.who {
-		d := follow(t, talker, call.who[1-side])
-		rate := call.rate(linkem.Side(side))
-		t.Logf("seed %d, %s to %s: %s", seed, talker.name, call.who[1-side].name, d.row(rate))
-		if !d.hearing.Heard {
-			t.Errorf("seed %d: %s isn't heard: similarity %.3f", seed, talker.name, d.hearing.Similarity)
+	began := time.Now()
+	var sent []linkem.Stats // after each second
+	then := c.Then
+	for next := began; time.Since(began) < c.Duration(*linkTime); {
+		next = next.Add(time.Second)
+		call.wait(t, time.Until(next))
+		sent = append(sent, lab.Stats())
+		for ; len(then) > 0 && time.Since(began) >= then[0].At-time.Second/2; then = then[1:] {
+			for _, side := range []linkem.Side{linkem.A, linkem.B} {
+				if err := lab.Set(side, then[0].Link); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
-		sum.add(d, rate, busy)
 	}
+	end(t, call.who[:]...)
+	var calls []linkbench.Call
+	for side, talker := range call.who {
+		listener := call.who[1-side]
+		d := follow(t, talker, listener)
+		t.Logf("seed %d, %s to %s: %s; others took %.0f %% of the machine", seed, talker.name, listener.name, d.row(0), 100*processorsNow().othersSince(before))
+		if !d.hearing.Heard {
+			t.Logf("seed %d: NOT HEARD in one round: similarity %.3f", seed, d.hearing.Similarity)
+		}
+		calls = append(calls, linkbench.Call{
+			Seed: seed, OneWay: c.Link.Delay,
+			Samples: samplesOf(began, linkem.Side(side), sent, listener.lines(t), talker.lines(t), talker, listener),
+		})
+	}
+	return calls
+}
+
+// samplesOf joins what the listener said of the talker with what the link counted
+// of the talker's packets, second by second.
+func samplesOf(began time.Time, side linkem.Side, sent []linkem.Stats, heard, said []chatlab.Line, talker, listener *chatter) (all []linkbench.Sample) {
+	before, lost := linkbench.Sample{}, uint64(0)
+	for _, l := range heard {
+		p, known := l.Peers[talker.id]
+		if !known {
+			continue
+		}
+		s := linkbench.Sample{
+			At:     chatlab.At(l.T).Sub(began),
+			Played: p.Played, Concealed: p.Concealed, Discarded: p.Discarded, Stretched: p.Stretched, Target: p.Target,
+			DelaySum: before.DelaySum + p.Buffer*max(0, p.Played-before.Played),
+			Bytes:    before.Bytes,
+		}
+		if l.Final { // its means are over the whole call
+			s.DelaySum = p.Buffer * p.Played
+		}
+		if i := min(int(s.At/time.Second), len(sent)) - 1; i >= 0 {
+			count := sent[i].AB
+			if side == linkem.B {
+				count = sent[i].BA
+			}
+			s.Bytes = float64(count.SentBytes)
+		}
+		if span := s.Played + s.Concealed - before.Played - before.Concealed; span > 0 {
+			s.Loss = 100 * float64(p.Lost-lost) * millis(frame) / span
+		}
+		for _, told := range said {
+			if !told.Final && chatlab.At(told.T).Sub(began) <= s.At {
+				s.Copies = told.Peers[listener.id].Copies
+			}
+		}
+		lost = p.Lost
+		all = append(all, s)
+		before = s
+	}
+	return all
 }

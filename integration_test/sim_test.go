@@ -51,7 +51,9 @@ func TestSim(t *testing.T) {
 	if err := linkbench.WriteTable(os.Stdout, rows); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Printf("means of %d seeds, %v, both directions, in virtual time\n", *simSeeds, *simTime)
+	about := fmt.Sprintf("Two sessions on the real QUIC stack in virtual time, means of %d seeds, %v, both directions.", *simSeeds, *simTime)
+	fmt.Println(about)
+	writeReport(t, "sim.html", linkbench.Report{Title: "Parley on bad links, simulated", About: about, Rows: rows})
 	compare(t, rows)
 }
 
