@@ -52,7 +52,7 @@ type line struct {
 }
 
 func newLine(row Row) line {
-	l := line{Row: row, Name: row.Case.Name, Misses: row.Judge(row.Calls), Means: Summarise(row.Calls)}
+	l := line{Row: row, Name: row.Name, Misses: row.Judge(row.Calls), Means: Summarise(row.Calls)}
 	c := row.Calls[0]
 	second := func(f func(a, b Sample) float64) (points []float64) {
 		before := Sample{}
