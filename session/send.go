@@ -111,7 +111,9 @@ func (c *conversation) sendTo(p *peer, said *spoken, pl plan) {
 	}
 	if s.held {
 		s.held = false
-		v.Twin = addCopy(&v, said, 1, s.from, pl.lean)
+		if v.Twin = addCopy(&v, said, 1, s.from, pl.lean); !v.Twin {
+			p.listener.dropped.Add(1) // a part of the recording is missing between the two
+		}
 	}
 	addCopies(&v, said, pl, s.from)
 	b, err := v.AppendTo(c.capture.wire[:0])
