@@ -133,7 +133,7 @@ type network struct {
 
 const (
 	leanCosts = 3    // R: Ie of the lean encoding, our estimate; G.113 has none for Opus
-	byteCosts = 0.02 // R per kb/s: what is not worth more isn't sent
+	byteCosts = 0.02 // R per kb/s of copies: what is not worth more isn't sent
 	// lateSlope is the jitter buffer's: see there.
 	lateSlope = 0.024
 	// restDelay is what a conversation has beside the link and the buffer.
@@ -174,7 +174,9 @@ func (f voiceFormat) impairment(p plan, n network) float64 {
 	if resend := n.rtt*3/2 + resendExtra; resend <= bufferMost {
 		best = min(best, at(resend, lost*resendLost))
 	}
-	return best + extra + byteCosts*f.rate(p)
+	bare := p
+	bare.copies = 0
+	return best + extra + byteCosts*(f.rate(p)-f.rate(bare))
 }
 
 // again is the chance that a frame is lost if one so many frames before it was,

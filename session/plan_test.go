@@ -65,6 +65,21 @@ func TestPlanFollowsTheNetwork(t *testing.T) {
 	}
 }
 
+// The encoding is changed, and frames wait for each other, only where the link asks
+// for it.
+func TestNothingIsSavedWhereNothingIsShort(t *testing.T) {
+	for _, frame := range []time.Duration{10, 20, 40, 60} {
+		f := formatOf(codec.Config{FrameDuration: frame * time.Millisecond})
+		for _, rtt := range []time.Duration{0, time.Millisecond, 300 * time.Millisecond} {
+			for _, present := range plans {
+				if got := f.choose(network{rtt: rtt, limit: math.Inf(1)}, present); got != (plan{}) {
+					t.Errorf("packets of %d ms, %v away, after %+v: %+v", frame, rtt, present, got)
+				}
+			}
+		}
+	}
+}
+
 // What is hardly better isn't worth a change: each costs the decoder its footing.
 func TestPlanSticks(t *testing.T) {
 	f := usualFormat()
