@@ -2,6 +2,7 @@ package p2ptest
 
 import (
 	"math"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,12 +98,12 @@ func TestARestartedHostHasItsKeyAndAddressAndNothingElse(t *testing.T) {
 
 func TestFateDecidesOfEachPacket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		lose := false
+		var lose atomic.Bool
 		net := NewNetwork(t, Config{Fate: func(from, to int, at time.Duration, size int) (time.Duration, bool) {
 			if from+to != 1 || size <= ipHeaders || at < 0 {
 				t.Errorf("a packet of %d bytes from %d to %d at %v", size, from, to, at)
 			}
-			return time.Duration(10+30*from) * time.Millisecond, !lose
+			return time.Duration(10+30*from) * time.Millisecond, !lose.Load()
 		}})
 		if err := net.Connect(0, 1); err != nil {
 			t.Fatal(err)
@@ -112,7 +113,7 @@ func TestFateDecidesOfEachPacket(t *testing.T) {
 			t.Errorf("round trip of %v, %v; want 10 and 40 ms", r.RTT, r.Error)
 		}
 		time.Sleep(time.Second) // what is on its way arrives
-		lose = true
+		lose.Store(true)
 		before := net.Bytes(1).PacketsReceived
 		time.AfterFunc(3*time.Second, func() { _ = net.Host(0).Close() })
 		if r := <-ping.Ping(t.Context(), net.Host(0), net.Host(1).ID()); r.Error == nil {
