@@ -134,8 +134,10 @@ type network struct {
 const (
 	leanCosts = 3    // R: Ie of the lean encoding, our estimate; G.113 has none for Opus
 	byteCosts = 0.02 // R per kb/s of copies: what is not worth more isn't sent
-	// lateSlope is the jitter buffer's: see there.
-	lateSlope = 0.024
+	// delaySlope is what a millisecond of delay lowers R by beside what G.107
+	// says: R. G. Cole and J. H. Rosenbluth, "Voice over IP performance
+	// monitoring", ACM CCR 31(2), 2001. The jitter buffer has one of its own.
+	delaySlope = 0.024
 	// restDelay is what a conversation has beside the link and the buffer.
 	restDelay = 40 * time.Millisecond
 	// resendExtra is how much longer than 1.5 round trips a retransmission
@@ -159,7 +161,7 @@ func (f voiceFormat) impairment(p plan, n network) float64 {
 	}
 	at := func(wait time.Duration, lost float64) float64 {
 		wait += paired
-		return emodel.Delay(base+wait) + lateSlope*float64(wait)/float64(time.Millisecond) + emodel.Loss(lost)
+		return emodel.Delay(base+wait) + delaySlope*float64(wait)/float64(time.Millisecond) + emodel.Loss(lost)
 	}
 	best, lost, before := at(0, n.loss), n.loss, 0 // with what is in hand at once
 	for i := 1; i <= p.copies.count(); i++ {
