@@ -91,7 +91,7 @@ func measureLink(t *testing.T, c linkbench.Case, seed uint64) []linkbench.Call {
 		d := follow(t, talker, listener)
 		t.Logf("seed %d, %s to %s: %s; others took %.0f %% of the machine", seed, talker.name, listener.name, d.row(0), 100*processorsNow().othersSince(before))
 		if !d.hearing.Heard {
-			t.Logf("seed %d: NOT HEARD in one round: similarity %.3f", seed, d.hearing.Similarity)
+			t.Errorf("seed %d: %s isn't heard: similarity %.3f", seed, talker.name, d.hearing.Similarity)
 		}
 		calls = append(calls, linkbench.Call{
 			Seed: seed, OneWay: c.Link.Delay,
