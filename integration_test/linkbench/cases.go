@@ -32,7 +32,6 @@ type Bars struct {
 	Buffer    float64 // ms, at most
 	Concealed float64 // percent of what is played, discarded speech included, at most
 	Rate      float64 // kb/s of IP packets each way, at most
-	Stretched float64 // percent of what is played, at most; 0 means 5
 
 	// Or: with at most this buffer and at least this rating, Buffer and
 	// Concealed needn't hold.

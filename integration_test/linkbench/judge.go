@@ -2,7 +2,7 @@ package linkbench
 
 import "fmt"
 
-const mostStretched = 5 // percent, unless a case says otherwise
+const mostStretched = 5 // percent of what is played
 
 // Judge returns in words which bars calls miss, by their means.
 func (c Case) Judge(calls []Call) (misses []string) {
@@ -18,11 +18,7 @@ func (c Case) Judge(calls []Call) (misses []string) {
 		miss(concealed > b.Concealed, "concealed %.2f > %.1f %%", concealed, b.Concealed)
 	}
 	miss(b.Rate > 0 && m["rate"].Mean > b.Rate, "%.0f > %.0f kb/s", m["rate"].Mean, b.Rate)
-	stretched := b.Stretched
-	if stretched == 0 {
-		stretched = mostStretched
-	}
-	miss(m["stretched"].Mean > stretched, "stretched %.1f > %.0f %%", m["stretched"].Mean, stretched)
+	miss(m["stretched"].Mean > mostStretched, "stretched %.1f > %d %%", m["stretched"].Mean, mostStretched)
 	for _, s := range b.After {
 		var buffers, shares []float64
 		for _, call := range calls {
