@@ -26,8 +26,8 @@ const (
 	// delaySlope is how much a millisecond of delay is taken to lower R beside
 	// what G.107 says, below 100 ms too. R. G. Cole and J. H. Rosenbluth, "Voice
 	// over IP performance monitoring", ACM CCR 31(2), 2001, have 0.024; this is
-	// our choice, by make sim: with 0.024 the delay of lossy links is a third
-	// more, with 0.08 stalls cost too much speech.
+	// our choice, by make sim: with 0.024 lossy links have a longer delay than
+	// their bar, with 0.08 stalls a lower rating than theirs.
 	delaySlope = 0.05
 
 	baseParts    = 8                 // the sliding minimum's window is 8 parts ...
