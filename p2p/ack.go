@@ -76,6 +76,10 @@ func (f *flight) settleLane(ln *lane) {
 // retransmission: packets that were written after one of its own arrived.
 func (f *flight) waits(ln *lane) bool { return ln.unacked > 0 && ln.holes == f.heard }
 
+// lost says whether a packet is missing by the latest acknowledgement, though
+// three after it arrived (RFC 9002 section 6.1.1, kPacketThreshold).
+func (f *flight) lost() bool { return f.base < f.next && f.base+3 <= f.heard }
+
 // each calls visit for every unsettled packet, from old to new, until it
 // returns false.
 func (f *flight) each(visit func(n int64, r *sentPacket) bool) {

@@ -143,10 +143,11 @@ func (c Config) withDefaults() Config {
 // as many packet intervals as there are lanes; by then a lost packet on it
 // should have been retransmitted, which takes about 1.5 RTT and the receiver's
 // 25 ms of acknowledgement delay (RFC 9002 section 6.1.2, max_ack_delay of
-// RFC 9000). Connections that are one ordered stream have one lane; large
-// meshes have fewer, since the resource manager's default limits allow 512
-// incoming streams per protocol.
-func (c Config) laneCount(striped bool, rtt time.Duration, joined int) int {
+// RFC 9000). A burst of losses takes longer, by its own length: where packets
+// get lost there are as many lanes as can be. Connections that are one ordered
+// stream have one lane; large meshes have fewer, since the resource manager's
+// default limits allow 512 incoming streams per protocol.
+func (c Config) laneCount(striped, lossy bool, rtt time.Duration, joined int) int {
 	if c.Lanes > 0 {
 		return c.Lanes
 	}
@@ -154,7 +155,10 @@ func (c Config) laneCount(striped bool, rtt time.Duration, joined int) int {
 		return 1
 	}
 	n := 8
-	if rtt > 0 {
+	switch {
+	case lossy:
+		n = maxLanes
+	case rtt > 0:
 		need := rtt*3/2 + 25*time.Millisecond
 		n = int((need + c.PacketInterval - 1) / c.PacketInterval)
 	}

@@ -24,6 +24,8 @@ const (
 	// laneCapTime after a lane was refused for being one too many, the far end
 	// is asked for one more again: what it was short of may have passed.
 	laneCapTime = 10 * time.Second
+	// lossMemory after the last loss a path is taken to lose no more.
+	lossMemory = 10 * time.Second
 	// laneUse after voice came on a path, its lanes may carry acknowledgements;
 	// after ours went over it, what is on them may still be on its way.
 	laneUse = time.Second
@@ -74,7 +76,7 @@ func (p *pair) pickLaneLocked(pt *path, now time.Time) *lane {
 	if pt.laneCap < maxLanes && now.Sub(pt.laneCapped) > laneCapTime {
 		pt.laneCap, pt.laneCapped = pt.laneCap+1, now
 	}
-	n := p.lanesLocked(pt)
+	n := p.lanesLocked(pt, now)
 	if p.sending.stall.on {
 		n = 1
 		if ln := pt.lanes[0]; ln != nil && ln.used >= probesLane {

@@ -358,9 +358,10 @@ func (p *pair) path() link.Path {
 		return v
 	}
 	if p.best != nil {
+		now := time.Now()
 		v.RTT = p.best.rtt.typical()
-		v.Lanes = p.lanesLocked(p.best)
-		v.Reason = p.whyLocked(p.best, time.Now())
+		v.Lanes = p.lanesLocked(p.best, now)
+		v.Reason = p.whyLocked(p.best, now)
 	}
 	return v
 }

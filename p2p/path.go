@@ -34,6 +34,7 @@ type path struct {
 	laneCap    int             // lanes that the far end lets us have
 	laneCapped time.Time       // when laneCap changed last
 	laneRest   time.Time       // no lane is opened before
+	lost       time.Time       // when a packet of ours was missing last
 	incoming   [maxLanes]*incomingLane
 }
 
@@ -138,7 +139,7 @@ func (p *pair) refreshLocked(now time.Time) bool {
 		return false
 	}
 	if best != nil {
-		v.RTT, v.Lanes = best.rtt.typical(), p.lanesLocked(best)
+		v.RTT, v.Lanes = best.rtt.typical(), p.lanesLocked(best, now)
 		v.Reason = p.whyLocked(best, now)
 	} else {
 		v.Reason = p.reasonLocked()
@@ -198,7 +199,8 @@ func (p *pair) reasonLocked() string {
 	return p.dial.reason()
 }
 
-func (p *pair) lanesLocked(pt *path) int {
-	n := p.t.node.cfg.laneCount(pt.class.striped, pt.rtt.smoothed, int(p.t.count.Load()))
+func (p *pair) lanesLocked(pt *path, now time.Time) int {
+	lossy := !pt.lost.IsZero() && now.Sub(pt.lost) < lossMemory
+	n := p.t.node.cfg.laneCount(pt.class.striped, lossy, pt.rtt.smoothed, int(p.t.count.Load()))
 	return max(1, min(n, pt.laneCap))
 }

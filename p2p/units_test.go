@@ -120,25 +120,31 @@ func TestLaneCount(t *testing.T) {
 	cases := []struct {
 		cfg     Config
 		striped bool
+		lossy   bool
 		rtt     time.Duration
 		joined  int
 		want    int
 	}{
-		{Config{}, true, 0, 1, 8},
-		{Config{}, true, 10 * ms, 1, 4},
-		{Config{}, true, 80 * ms, 1, 8},
-		{Config{}, true, 150 * ms, 1, 13},
-		{Config{}, true, 500 * ms, 1, 16},
-		{Config{}, true, 500 * ms, 17, 8},
-		{Config{}, true, 500 * ms, 33, 4},
-		{Config{}, false, 80 * ms, 1, 1},
-		{Config{PacketInterval: 10 * ms}, true, 80 * ms, 1, 15},
-		{Config{MaxLanes: 6}, true, 80 * ms, 1, 6},
-		{Config{Lanes: 3}, true, 80 * ms, 1, 3},
-		{Config{Lanes: 99}, true, 80 * ms, 1, 16},
+		{Config{}, true, false, 0, 1, 8},
+		{Config{}, true, false, 10 * ms, 1, 4},
+		{Config{}, true, false, 80 * ms, 1, 8},
+		{Config{}, true, false, 150 * ms, 1, 13},
+		{Config{}, true, false, 500 * ms, 1, 16},
+		{Config{}, true, false, 500 * ms, 17, 8},
+		{Config{}, true, false, 500 * ms, 33, 4},
+		{Config{}, false, false, 80 * ms, 1, 1},
+		{Config{}, true, true, 10 * ms, 1, 16},
+		{Config{}, true, true, 0, 17, 8},
+		{Config{}, true, true, 10 * ms, 33, 4},
+		{Config{}, false, true, 80 * ms, 1, 1},
+		{Config{MaxLanes: 6}, true, true, 10 * ms, 1, 6},
+		{Config{PacketInterval: 10 * ms}, true, false, 80 * ms, 1, 15},
+		{Config{MaxLanes: 6}, true, false, 80 * ms, 1, 6},
+		{Config{Lanes: 3}, true, false, 80 * ms, 1, 3},
+		{Config{Lanes: 99}, true, false, 80 * ms, 1, 16},
 	}
 	for _, c := range cases {
-		if got := c.cfg.withDefaults().laneCount(c.striped, c.rtt, c.joined); got != c.want {
+		if got := c.cfg.withDefaults().laneCount(c.striped, c.lossy, c.rtt, c.joined); got != c.want {
 			t.Errorf("%+v: %d lanes", c, got)
 		}
 	}

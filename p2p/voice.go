@@ -179,6 +179,9 @@ func (p *pair) ackedLocked(a ackInfo, at time.Time) bool {
 		pt := rec.lane.pt
 		pt.rtt.add(at.Sub(rec.at)-a.delay, at)
 		pt.alive.rttAt = at
+		if s.flight.lost() {
+			pt.lost = at
+		}
 	}
 	if rec.lane != nil && p.moving.from == nil {
 		rec.lane.pt.alive.answer(rec.at) // while voice goes over two paths, either may have carried it

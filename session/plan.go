@@ -70,7 +70,7 @@ func unpackPlan(n uint32) plan {
 // plans are all that are considered. Copies of a pair of frames are of the pair
 // before: one packet lost costs nothing then.
 var plans = func() (list []plan) {
-	sets := []offsets{0, back(1), back(2), back(3), back(1, 2), back(1, 3), back(2, 4)}
+	sets := []offsets{0, back(1), back(2), back(3), back(4), back(1, 2), back(1, 3), back(2, 4)}
 	for _, lean := range []bool{false, true} {
 		for _, copies := range sets {
 			list = append(list, plan{lean: lean, copies: copies})
@@ -134,10 +134,9 @@ type network struct {
 const (
 	leanCosts = 3    // R: Ie of the lean encoding, our estimate; G.113 has none for Opus
 	byteCosts = 0.02 // R per kb/s of copies: what is not worth more isn't sent
-	// delaySlope is what a millisecond of delay lowers R by beside what G.107
-	// says: R. G. Cole and J. H. Rosenbluth, "Voice over IP performance
-	// monitoring", ACM CCR 31(2), 2001. The jitter buffer has one of its own.
-	delaySlope = 0.024
+	// delaySlope is what a millisecond of delay is taken to lower R by beside what
+	// G.107 says. It is the jitter buffer's, see there.
+	delaySlope = 0.05
 	// restDelay is what a conversation has beside the link and the buffer.
 	restDelay = 40 * time.Millisecond
 	// resendExtra is how much longer than 1.5 round trips a retransmission
@@ -181,13 +180,16 @@ func (f voiceFormat) impairment(p plan, n network) float64 {
 	return best + extra + byteCosts*(f.rate(p)-f.rate(bare))
 }
 
+// burstDoubt is how much longer bursts look by chance: few of them are remembered.
+const burstDoubt = 0.15
+
 // again is the chance that a frame is lost if one so many frames before it was,
 // after Gilbert's model of bursts.
 func (n network) again(frames int) float64 {
 	if n.loss >= 1 {
 		return 1
 	}
-	burst := max(n.burst, 1/(1-n.loss)) // at least as chance has it
+	burst := max(n.burst-burstDoubt, 1/(1-n.loss)) // at least as chance has it
 	stay := 1 - 1/burst - n.loss/(burst*(1-n.loss))
 	return n.loss + (1-n.loss)*math.Pow(max(stay, 0), float64(frames))
 }

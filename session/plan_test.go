@@ -117,7 +117,7 @@ func TestRateGrowsWithWhatIsSent(t *testing.T) {
 
 // Gilbert's model: the stationary share far from a loss, the mean burst near it.
 func TestLossFollowsLoss(t *testing.T) {
-	n := network{loss: 0.1, burst: 3}
+	n := network{loss: 0.1, burst: 3 + burstDoubt}
 	if got := n.again(1); math.Abs(got-2./3) > 0.01 {
 		t.Errorf("after a loss the next frame is lost with %.3f, want 2/3", got)
 	}

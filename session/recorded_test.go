@@ -51,7 +51,7 @@ func TestRecordedPeerOfAnotherVersion(t *testing.T) {
 		offset                int           // of the copies that it gets after its report
 	}{
 		{"conversation-older", "Old Friend", "left", 0, 0, 1},
-		{"conversation-newer", "New Friend", "gone to lunch", 30 * time.Millisecond, 0.04, 3},
+		{"conversation-newer", "New Friend", "gone to lunch", 30 * time.Millisecond, 0.04, 4},
 	}
 	for _, c := range cases {
 		t.Run(c.recording, func(t *testing.T) {

@@ -16,7 +16,7 @@ const (
 	// histogram is about the last 1000 packets.
 	packetForget = 0.999
 	// priorWeight is the weight, in packets, of StartDelay at the start.
-	priorWeight = 0.2
+	priorWeight = 0.5
 
 	queueBuckets = 4   // median delay in buckets from which on packets are taken to wait in queues
 	queuePackets = 8   // needed to tell
@@ -38,7 +38,7 @@ const (
 	jumpTime     = 500 * millisecond // a packet that comes after a silence this long ...
 	jumpLimit    = 1 * second        // ... so much later than expected is not late: the clocks jumped
 
-	decayPerSecond = 15 * millisecond // how fast the target comes down
+	decayPerSecond = 30 * millisecond // how fast the target comes down
 )
 
 // estimator learns the network's delay and chooses the target.

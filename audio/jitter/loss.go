@@ -12,6 +12,7 @@ type lossMeter struct {
 	lost     uint64
 	bursts   uint64
 	run      int     // present run of lost packets
+	runs     int     // that burst is the mean of
 	burst    float64 // mean length of recent runs
 }
 
@@ -83,8 +84,7 @@ func (l *lossMeter) judge(seq int64, history *[historyLen]trace) {
 
 // forget keeps the totals only.
 func (l *lossMeter) forget() {
-	l.run = 0
-	l.burst = 0
+	l.run, l.runs, l.burst = 0, 0, 0
 }
 
 // endRun ends a run of lost packets.
@@ -93,10 +93,8 @@ func (l *lossMeter) endRun() {
 		return
 	}
 	const memory = 16 // runs
-	if l.burst == 0 {
-		l.burst = float64(l.run)
-	}
-	l.burst += (float64(l.run) - l.burst) / memory
+	l.runs = min(l.runs+1, memory)
+	l.burst += (float64(l.run) - l.burst) / float64(l.runs)
 	l.run = 0
 }
 
