@@ -34,6 +34,7 @@ type player struct {
 	buffer    *jitter.Buffer
 	dec       codec.Decoder
 	unwrap    counters
+	arranged  arrangement
 	malformed uint64
 	failed    uint64 // packets that the decoder refused
 	bytes     uint64
@@ -73,7 +74,7 @@ func (p *player) reset() {
 	defer p.mu.Unlock()
 	p.end()
 	p.buffer.Reset()
-	p.unwrap = counters{}
+	p.unwrap, p.arranged = counters{}, arrangement{}
 	if dec, err := p.codec.NewDecoder(); err == nil {
 		p.dec = dec
 	}
@@ -115,6 +116,9 @@ func (p *player) receive(b []byte, at time.Time) {
 		// In the order in which they were said.
 		p.pushCopy(main, copies[0], true, at)
 		copies = copies[1:]
+	}
+	if main.Samples > 0 && p.arranged.look(&v) {
+		p.buffer.SendingChanged()
 	}
 	if p.buffer.Push(main, at) != jitter.Rejected {
 		p.unwrap.advance(main)

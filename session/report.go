@@ -17,6 +17,8 @@ const (
 	// words should be understood too.
 	lossAtFirst   = 0.02
 	surelyReports = 2
+	// firstPackets to a listener are few bytes, unless its reports come before.
+	firstPackets = 40
 )
 
 // reportState is the history of reports between us and one peer, both ways.
@@ -103,6 +105,9 @@ func (c *conversation) adapt(p *peer, now time.Time) {
 		st.carries.look(now, queue, path.RTT, f.rate(present), f.rate(plan{copies: back(1, 2)}))
 	}
 	n := network{loss: st.loss, burst: st.last.burst, rtt: path.RTT, limit: st.carries.allowed()}
+	if st.reports < surelyReports && p.listener.sent.Load() < firstPackets {
+		n.limit = min(n.limit, f.atFirst())
+	}
 	switch {
 	case st.carries.suspected(now):
 		n.loss = 0 // copies would make it worse

@@ -334,6 +334,12 @@ func (b *Buffer) PathChanged() {
 	b.jitter.forgetTransit()
 }
 
+// SendingChanged says that the talker sends its speech in another way from now on,
+// in other packets or with other copies, so that what had to wait for its packet,
+// or was lost at first, comes after other times. What was learnt of that is worth
+// little then.
+func (b *Buffer) SendingChanged() { b.est.packets.age(sendingForget) }
+
 // SetPathDelay says what the delay from mouth to ear is without what the buffer
 // adds: see Config.PathDelay. Changes by less than 5 ms make no difference. It
 // is cheap enough to be called whenever the delay is measured.

@@ -15,6 +15,9 @@ const (
 	// packetForget is the weight that a packet keeps for each later one: the
 	// histogram is about the last 1000 packets.
 	packetForget = 0.999
+	// sendingForget is what is left of the histogram's weight when the talker sends
+	// in another way.
+	sendingForget = 0.01
 	// priorWeight is the weight, in packets, of StartDelay at the start.
 	priorWeight = 0.5
 
@@ -229,7 +232,12 @@ func (h *histogram) add(i, buckets int, forget float64) {
 	h.total += h.weight
 	h.recent[h.next] = observation{i, h.weight}
 	h.next = (h.next + 1) % recentLen
-	h.weight /= forget
+	h.age(forget)
+}
+
+// age lowers the weight of all observations so far.
+func (h *histogram) age(to float64) {
+	h.weight /= to
 	if h.weight < 1e9 {
 		return
 	}

@@ -196,3 +196,25 @@ func TestRepeatedEndMarksAreNoDelay(t *testing.T) {
 		t.Errorf("target %v on a perfect link", settled.Target)
 	}
 }
+
+// A talker who sends in pairs at first is late with each other frame, but not for
+// longer than that.
+func TestTargetForgetsHowItWasSentBefore(t *testing.T) {
+	target := func(told bool) time.Duration {
+		b := New(Config{})
+		for n := range 200 {
+			at := 20 * n
+			if n < 50 && n%2 == 0 {
+				at += 20 // with the next one
+			}
+			if n == 50 && told {
+				b.SendingChanged()
+			}
+			b.Push(voice(n), ms(at))
+		}
+		return b.Stats().Target
+	}
+	if told, untold := target(true), target(false); told > 10*time.Millisecond || untold < 20*time.Millisecond {
+		t.Errorf("target %v three seconds after the talker changed, %v if the buffer isn't told", told, untold)
+	}
+}

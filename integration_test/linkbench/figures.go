@@ -71,6 +71,29 @@ func (c Call) During(from, to time.Duration) Figures {
 	return between(c.at(from), c.at(to))
 }
 
+// part returns the figures of the part that a bar is about.
+func (c Call) part(s Since) Figures {
+	if s.Heard {
+		word := c.firstWord()
+		s.From += word
+		if s.To != 0 {
+			s.To += word
+		}
+	}
+	return c.During(s.From, s.To)
+}
+
+// firstWord is when something was heard, to a sample.
+func (c Call) firstWord() (before time.Duration) {
+	for _, s := range c.Samples {
+		if s.Played > 0 {
+			break
+		}
+		before = s.At
+	}
+	return before
+}
+
 // at is the last sample that isn't after a time.
 func (c Call) at(t time.Duration) (s Sample) {
 	for _, next := range c.Samples {

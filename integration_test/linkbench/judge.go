@@ -22,7 +22,7 @@ func (c Case) Judge(calls []Call) (misses []string) {
 	for _, s := range b.After {
 		var buffers, shares []float64
 		for _, call := range calls {
-			f := call.During(s.From, s.To)
+			f := call.part(s)
 			miss(f.Buffer == 0, "seed %d: nothing played from %v on", call.Seed, s.From)
 			buffers, shares = append(buffers, f.Buffer), append(shares, f.Concealed)
 		}

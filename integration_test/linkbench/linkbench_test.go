@@ -46,6 +46,14 @@ func TestFiguresAreThoseOfTheCall(t *testing.T) {
 
 func TestBarsAreJudged(t *testing.T) {
 	calls := []Call{aCall(1, 0.02, 0), aCall(2, 0.04, 0)}
+	// In the first two seconds nothing is heard, and half of the next five.
+	lateCall := aCall(4, 0, 0)
+	for i := range lateCall.Samples {
+		s := &lateCall.Samples[i]
+		heard := max(0, min(s.At-2*time.Second, 5*time.Second)).Seconds() * 500
+		s.Played, s.Concealed = max(0, s.Played-7000)+heard, heard
+		s.DelaySum = s.Played * 50
+	}
 	for name, c := range map[string]struct {
 		bars  Bars
 		calls []Call
@@ -58,6 +66,8 @@ func TestBarsAreJudged(t *testing.T) {
 		"or the rating":   {Bars{Buffer: 40, Concealed: 0, OrBuffer: 60, OrRating: 75}, calls, ""},
 		"neither":         {Bars{Buffer: 40, Concealed: 9, OrBuffer: 60, OrRating: 99}, calls, "buffer"},
 		"a part":          {Bars{Concealed: 9, After: []Since{{From: 10 * time.Second, Buffer: 60, Concealed: 2.5}}}, calls, "from 10s on concealed 3.00"},
+		"after a word":    {Bars{Concealed: 9, After: []Since{{From: 5 * time.Second, Heard: true, Buffer: 60, Concealed: 1}}}, []Call{lateCall}, ""},
+		"not so late":     {Bars{Concealed: 9, After: []Since{{From: 5 * time.Second, Buffer: 60, Concealed: 1}}}, []Call{lateCall}, "from 5s on concealed"},
 		"silent at last":  {Bars{Concealed: 9, After: []Since{{From: 50 * time.Second, Buffer: 60, Concealed: 9}}}, []Call{aCall(3, 0, 40*time.Second)}, "seed 3: nothing played"},
 		"before it isn't": {Bars{Concealed: 9, After: []Since{{From: 30 * time.Second, To: 39 * time.Second, Buffer: 60, Concealed: 9}}}, []Call{aCall(3, 0, 40*time.Second)}, ""},
 	} {
