@@ -12,6 +12,7 @@ const (
 	uplinkAtFirst = 256                    // kb/s that are sent before anything is known of the uplink
 	uplinkGrowth  = 2                      // times what went through without a queue may be sent then
 	uplinkProof   = 500 * time.Millisecond // for so long
+	uplinkKeen    = 1.5                    // times as long a queue counts as that on one way: what several see is there
 )
 
 // uplink finds out how much goes through the one queue that what is sent to all
@@ -63,7 +64,7 @@ func (u *uplink) look(now time.Time, speaking bool) {
 		most += m.most
 	}
 	if speaking {
-		u.shared.look(now, u.queue, typical.rtt, sending, most)
+		u.shared.look(now, time.Duration(uplinkKeen*float64(u.queue)), typical.rtt, sending, most)
 		u.prove(now, sending)
 	} else {
 		u.since = time.Time{}
