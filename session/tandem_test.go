@@ -1,0 +1,178 @@
+package session
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/jitter"
+	"github.com/parley-voice/parley/codec"
+	"github.com/parley-voice/parley/session/sessiontest"
+	"github.com/parley-voice/parley/session/wire"
+)
+
+// tandem is a talker's microphone, gate, encoder and packets, a network, and a
+// listener's jitter buffer, decoder and speaker, without goroutines: an hour takes
+// seconds. Both devices have clocks of their own.
+type tandem struct {
+	drift   float64                        // how much faster the microphone's clock runs than the speaker's, which is right
+	says    func(at time.Duration) bool    // of the microphone's time
+	network func(*rand.Rand) time.Duration // how long a packet takes
+	loss    float64                        // share of packets that are lost and come again later
+	again   func(*rand.Rand) time.Duration // how much later
+	watch   func(at, delay time.Duration)  // sees each block that is heard, and how long ago that was said
+	plan    plan
+
+	tk      *talker
+	pl      *player
+	r       *rand.Rand
+	start   time.Time
+	said    int // blocks
+	onWay   []onWay
+	ordered time.Duration // the last arrival of what wasn't lost
+	from    int64         // number of the spurt's first packet
+	spurt   int64
+}
+
+// onWay is a packet on its way.
+type onWay struct {
+	at time.Duration
+	b  []byte
+}
+
+func newTandem(t *testing.T, seed uint64) *tandem {
+	t.Helper()
+	pl, err := newPlayer(&sessiontest.Codec{}, jitter.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tandem{
+		tk: newTestTalker(t, codec.DefaultFrameDuration), pl: pl,
+		r: rand.New(rand.NewPCG(seed, 3)), start: time.Unix(1000, 0),
+	}
+}
+
+// run lets the talker talk for so long.
+func (c *tandem) run(t *testing.T, length time.Duration) {
+	t.Helper()
+	loud := loudBlock()
+	var out audio.Block
+	for tick := range int(length / audio.BlockDuration) {
+		now := time.Duration(tick) * audio.BlockDuration
+		for {
+			spoken := time.Duration(float64(c.said+1) * float64(audio.BlockDuration) / (1 + c.drift)) // when the block is complete
+			if spoken > now {
+				break
+			}
+			c.said++
+			s, err := c.tk.push(loud, c.says(spoken))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s != nil {
+				c.send(t, s, spoken)
+			}
+		}
+		n := 0
+		for n < len(c.onWay) && c.onWay[n].at <= now {
+			c.pl.receive(c.onWay[n].b, c.start.Add(c.onWay[n].at))
+			n++
+		}
+		c.onWay = slices.Delete(c.onWay, 0, n)
+		if c.pl.read(&out, c.start.Add(now)) {
+			c.watch(now, now-c.saidAt())
+		}
+	}
+}
+
+// saidAt is when the first sample of the block read last was said.
+func (c *tandem) saidAt() time.Duration {
+	first := c.pl.next - int64(c.pl.queued) - audio.BlockSamples - 1<<32*wire.TickSamples
+	return time.Duration(float64(sampleTime(first)) / (1 + c.drift))
+}
+
+func (c *tandem) send(t *testing.T, s *spoken, at time.Duration) {
+	t.Helper()
+	if s.spurt != c.spurt {
+		c.spurt, c.from = s.spurt, s.seq
+	}
+	v := wire.Voice{
+		Sequence: uint16(s.seq), Timestamp: uint32(s.timestamp/wire.TickSamples) & (1<<wire.TimestampBits - 1),
+		Spurt: uint8(s.spurt), End: s.end, Payload: s.coded(false),
+	}
+	addCopies(&v, s, c.plan, c.from)
+	b, err := v.AppendTo(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrives := max(at+c.network(c.r), c.ordered)
+	if c.r.Float64() < c.loss {
+		arrives += c.again(c.r)
+	} else {
+		c.ordered = arrives
+	}
+	i := len(c.onWay)
+	for i > 0 && c.onWay[i-1].at > arrives {
+		i--
+	}
+	c.onWay = slices.Insert(c.onWay, i, onWay{arrives, b})
+}
+
+// mean is of delays.
+type mean struct {
+	sum, worst time.Duration
+	n          int
+}
+
+func (m *mean) add(d time.Duration) {
+	m.sum += d
+	m.worst = max(m.worst, d)
+	m.n++
+}
+
+func (m *mean) value() time.Duration { return m.sum / time.Duration(max(1, m.n)) }
+
+// An hour with two clocks that differ by 300 ppm, which is more than a second in
+// the end, 1 % loss, jitter, and a talk spurt every three seconds: what is heard
+// then is as old as at the start.
+func TestAnHourEndsAsItBegan(t *testing.T) {
+	const length, part = time.Hour, 5 * time.Minute
+	for _, drift := range []float64{300e-6, -300e-6} {
+		c := newTandem(t, 7)
+		c.drift = drift
+		c.says = func(at time.Duration) bool { return at%(3*time.Second) < 2100*time.Millisecond }
+		c.network = func(r *rand.Rand) time.Duration {
+			return 25*time.Millisecond + time.Duration(r.ExpFloat64()*float64(4*time.Millisecond))
+		}
+		c.loss = 0.01
+		c.again = func(r *rand.Rand) time.Duration {
+			return time.Duration((1.2 + 0.8*r.Float64()) * float64(50*time.Millisecond))
+		}
+		c.plan = plan{copies: back(1)}
+		var parts [length / part]mean
+		c.watch = func(at, delay time.Duration) { parts[at/part].add(delay) }
+		c.run(t, length)
+		st := c.pl.jitterStats()
+		first, last := parts[0], parts[len(parts)-1]
+		all := float64(st.PlayedSamples + st.ConcealedSamples)
+		concealed := 100 * float64(st.ConcealedSamples+st.DiscardedSamples) / all
+		stretched := 100 * float64(st.InsertedSamples+st.RemovedSamples) / all
+		t.Logf("drift %+.0f ppm: from mouth to ear %v in the first five minutes, %v in the last; %.3f %% concealed, %.2f %% stretched", 1e6*drift, first.value(), last.value(), concealed, stretched)
+		for i, p := range parts {
+			if (p.value() - first.value()).Abs() > 5*time.Millisecond {
+				t.Errorf("drift %+.0f ppm: %v on average in the first %v, %v in those that end at %v", 1e6*drift, first.value(), part, p.value(), time.Duration(i+1)*part)
+			}
+			if p.worst > 250*time.Millisecond || p.n < int(part/audio.BlockDuration)/2 {
+				t.Errorf("drift %+.0f ppm: up to %v, %d blocks were heard, in the %v that end at %v", 1e6*drift, p.worst, p.n, part, time.Duration(i+1)*part)
+			}
+		}
+		if concealed > 0.3 || stretched > 2 {
+			t.Errorf("drift %+.0f ppm: %.3f %% concealed, %.2f %% stretched", 1e6*drift, concealed, stretched)
+		}
+		if c.pl.malformed+c.pl.failed > 0 || st.Resyncs+st.Skips > 0 || st.Lost < 1000 {
+			t.Errorf("drift %+.0f ppm: %d malformed, %d failed, %+v", 1e6*drift, c.pl.malformed, c.pl.failed, st)
+		}
+	}
+}
