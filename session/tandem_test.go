@@ -24,6 +24,9 @@ type tandem struct {
 	again   func(*rand.Rand) time.Duration // how much later
 	watch   func(at, delay time.Duration)  // sees each block that is heard, and how long ago that was said
 	plan    plan
+	clock   func(at time.Duration) time.Duration // the listener's; nil for one that is right
+	asleep  func(at time.Duration) bool          // the listener neither hears nor receives; nil for never
+	before  func(at time.Duration)               // is called before each block; nil for nothing
 
 	tk      *talker
 	pl      *player
@@ -61,6 +64,9 @@ func (c *tandem) run(t *testing.T, length time.Duration) {
 	var out audio.Block
 	for tick := range int(length / audio.BlockDuration) {
 		now := time.Duration(tick) * audio.BlockDuration
+		if c.before != nil {
+			c.before(now)
+		}
 		for {
 			spoken := time.Duration(float64(c.said+1) * float64(audio.BlockDuration) / (1 + c.drift)) // when the block is complete
 			if spoken > now {
@@ -75,16 +81,25 @@ func (c *tandem) run(t *testing.T, length time.Duration) {
 				c.send(t, s, spoken)
 			}
 		}
+		asleep := c.asleep != nil && c.asleep(now)
 		n := 0
-		for n < len(c.onWay) && c.onWay[n].at <= now {
-			c.pl.receive(c.onWay[n].b, c.start.Add(c.onWay[n].at))
-			n++
+		for ; n < len(c.onWay) && c.onWay[n].at <= now; n++ {
+			if !asleep {
+				c.pl.receive(c.onWay[n].b, c.listenerTime(c.onWay[n].at))
+			}
 		}
 		c.onWay = slices.Delete(c.onWay, 0, n)
-		if c.pl.read(&out, c.start.Add(now)) {
+		if !asleep && c.pl.read(&out, c.listenerTime(now)) {
 			c.watch(now, now-c.saidAt())
 		}
 	}
+}
+
+func (c *tandem) listenerTime(at time.Duration) time.Time {
+	if c.clock != nil {
+		at = c.clock(at)
+	}
+	return c.start.Add(at)
 }
 
 // saidAt is when the first sample of the block read last was said.
@@ -176,3 +191,100 @@ func TestAnHourEndsAsItBegan(t *testing.T) {
 		}
 	}
 }
+
+// A clock that jumps, and one that stood still while the listener slept. Three
+// seconds later all is as before.
+func TestAClockThatJumpsLeavesNothing(t *testing.T) {
+	const event, rest, judged = 20 * time.Second, 3 * time.Second, 20 * time.Second
+	after := func(at time.Duration, d time.Duration) time.Duration {
+		if at < event {
+			return 0
+		}
+		return d
+	}
+	for name, c := range map[string]struct {
+		talker   time.Duration // by which the talker's timestamps jump
+		listener time.Duration // by which the listener's clock jumps
+		sleeps   time.Duration // for how long the listener sleeps, and its clock stands still
+		counts   bool          // its clock doesn't stand still
+	}{
+		"the talker's by 500 ms":             {talker: 500 * time.Millisecond},
+		"the talker's by -500 ms":            {talker: -500 * time.Millisecond},
+		"the talker's by 1.5 s":              {talker: 1500 * time.Millisecond},
+		"the talker's by -1.5 s":             {talker: -1500 * time.Millisecond},
+		"the talker's by 7 s":                {talker: 7 * time.Second},
+		"the talker's by -7 s":               {talker: -7 * time.Second},
+		"the talker's by an hour":            {talker: time.Hour},
+		"the talker's by minus an hour":      {talker: -time.Hour},
+		"the listener's by 300 ms":           {listener: 300 * time.Millisecond},
+		"the listener's by -300 ms":          {listener: -300 * time.Millisecond},
+		"the listener's by 2 s":              {listener: 2 * time.Second},
+		"the listener's by -2 s":             {listener: -2 * time.Second},
+		"the listener's by an hour":          {listener: time.Hour},
+		"the listener's by minus an hour":    {listener: -time.Hour},
+		"the listener sleeps for 2 s":        {sleeps: 2 * time.Second},
+		"the listener sleeps for 30 s":       {sleeps: 30 * time.Second},
+		"the listener sleeps for 10 min":     {sleeps: 10 * time.Minute},
+		"the listener is stopped for 2 s":    {sleeps: 2 * time.Second, counts: true},
+		"the listener is stopped for 30 s":   {sleeps: 30 * time.Second, counts: true},
+		"the listener is stopped for 10 min": {sleeps: 10 * time.Minute, counts: true},
+	} {
+		for kind, says := range map[string]func(time.Duration) bool{
+			"in a long spurt": func(time.Duration) bool { return true },
+			"in short spurts": func(at time.Duration) bool { return at%(3*time.Second) < 2100*time.Millisecond },
+		} {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				d := newTandem(t, 5)
+				d.says = says
+				d.network = func(r *rand.Rand) time.Duration {
+					return 25*time.Millisecond + time.Duration(r.Int64N(int64(5*time.Millisecond)))
+				}
+				awake := event + c.sleeps
+				d.before = func(at time.Duration) {
+					if at == event {
+						d.tk.clock += samplesIn(c.talker)
+					}
+				}
+				d.asleep = func(at time.Duration) bool { return at >= event && at < awake }
+				d.clock = func(at time.Duration) time.Duration {
+					if !c.counts {
+						at -= min(max(at-event, 0), c.sleeps)
+					}
+					return at + after(at, c.listener)
+				}
+				var before, later mean
+				late := time.Duration(0) // when what was heard was too old, or too new, for the last time
+				var then, end jitter.Stats
+				d.watch = func(at, delay time.Duration) {
+					if d := delay + c.talker - before.value(); at > event && d.Abs() > 50*time.Millisecond {
+						late = at - awake
+					}
+					switch {
+					case at > event/2 && at < event-rest:
+						before.add(delay)
+					case at > awake+rest:
+						later.add(delay + c.talker)
+						end = d.pl.jitterStats()
+					case at > event:
+						then = d.pl.jitterStats()
+					}
+				}
+				d.run(t, awake+rest+judged)
+				concealed := audioTime(end.ConcealedSamples + end.DiscardedSamples - then.ConcealedSamples - then.DiscardedSamples)
+				stretched := audioTime(end.InsertedSamples + end.RemovedSamples - then.InsertedSamples - then.RemovedSamples)
+				t.Logf("from mouth to ear %v before, %v after, from %v on; then %v concealed, %v stretched", before.value(), later.value(), late, concealed, stretched)
+				if late > rest || later.value() > before.value()+10*time.Millisecond || later.value() < 30*time.Millisecond {
+					t.Errorf("from mouth to ear %v before, %v at most; %v after, too long for %v", before.value(), before.worst, later.value(), late)
+				}
+				if concealed > 40*time.Millisecond || stretched > 100*time.Millisecond {
+					t.Errorf("from 3 s after on %v concealed, %v stretched in %v", concealed, stretched, judged)
+				}
+				if heard := time.Duration(later.n) * audio.BlockDuration; heard < judged*2/3 {
+					t.Errorf("from 3 s after on %v of %v were heard", heard, judged)
+				}
+			})
+		}
+	}
+}
+
+func audioTime(samples uint64) time.Duration { return sampleTime(int64(samples)) }
