@@ -45,16 +45,16 @@ type onWay struct {
 	b  []byte
 }
 
-func newTandem(t *testing.T, seed uint64) *tandem {
+// open makes what the fields don't say.
+func (c *tandem) open(t *testing.T, seed uint64) {
 	t.Helper()
-	pl, err := newPlayer(&sessiontest.Codec{}, jitter.Config{})
-	if err != nil {
+	var err error
+	if c.pl, err = newPlayer(&sessiontest.Codec{}, jitter.Config{}); err != nil {
 		t.Fatal(err)
 	}
-	return &tandem{
-		tk: newTestTalker(t, codec.DefaultFrameDuration), pl: pl,
-		r: rand.New(rand.NewPCG(seed, 3)), start: time.Unix(1000, 0),
-	}
+	c.tk = newTestTalker(t, codec.DefaultFrameDuration)
+	c.r = rand.New(rand.NewPCG(seed, 3))
+	c.start = time.Unix(1000, 0)
 }
 
 // run lets the talker talk for so long.
@@ -149,46 +149,55 @@ func (m *mean) add(d time.Duration) {
 
 func (m *mean) value() time.Duration { return m.sum / time.Duration(max(1, m.n)) }
 
+// inSpurts is speech of 20 talk spurts a minute.
+func inSpurts(at time.Duration) bool { return at%(3*time.Second) < 2100*time.Millisecond }
+
 // An hour with two clocks that differ by 300 ppm, which is more than a second in
-// the end, 1 % loss, jitter, and a talk spurt every three seconds: what is heard
-// then is as old as at the start.
+// the end, 1 % loss, jitter, and a talk spurt every three seconds, or one that
+// never ends: what is heard then is as old as at the start.
 func TestAnHourEndsAsItBegan(t *testing.T) {
 	const length, part = time.Hour, 5 * time.Minute
-	for _, drift := range []float64{300e-6, -300e-6} {
-		c := newTandem(t, 7)
-		c.drift = drift
-		c.says = func(at time.Duration) bool { return at%(3*time.Second) < 2100*time.Millisecond }
-		c.network = func(r *rand.Rand) time.Duration {
-			return 25*time.Millisecond + time.Duration(r.ExpFloat64()*float64(4*time.Millisecond))
-		}
-		c.loss = 0.01
-		c.again = func(r *rand.Rand) time.Duration {
-			return time.Duration((1.2 + 0.8*r.Float64()) * float64(50*time.Millisecond))
-		}
-		c.plan = plan{copies: back(1)}
-		var parts [length / part]mean
-		c.watch = func(at, delay time.Duration) { parts[at/part].add(delay) }
-		c.run(t, length)
-		st := c.pl.jitterStats()
-		first, last := parts[0], parts[len(parts)-1]
-		all := float64(st.PlayedSamples + st.ConcealedSamples)
-		concealed := 100 * float64(st.ConcealedSamples+st.DiscardedSamples) / all
-		stretched := 100 * float64(st.InsertedSamples+st.RemovedSamples) / all
-		t.Logf("drift %+.0f ppm: from mouth to ear %v in the first five minutes, %v in the last; %.3f %% concealed, %.2f %% stretched", 1e6*drift, first.value(), last.value(), concealed, stretched)
-		for i, p := range parts {
-			if (p.value() - first.value()).Abs() > 5*time.Millisecond {
-				t.Errorf("drift %+.0f ppm: %v on average in the first %v, %v in those that end at %v", 1e6*drift, first.value(), part, p.value(), time.Duration(i+1)*part)
+	for name, c := range map[string]*tandem{
+		"a faster talker in spurts":    {drift: 300e-6, says: inSpurts},
+		"a slower talker in spurts":    {drift: -300e-6, says: inSpurts},
+		"a faster talker all the time": {drift: 300e-6, says: func(time.Duration) bool { return true }},
+		"a slower talker all the time": {drift: -300e-6, says: func(time.Duration) bool { return true }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.open(t, 7)
+			c.network = func(r *rand.Rand) time.Duration {
+				return 25*time.Millisecond + time.Duration(r.ExpFloat64()*float64(4*time.Millisecond))
 			}
-			if p.worst > 250*time.Millisecond || p.n < int(part/audio.BlockDuration)/2 {
-				t.Errorf("drift %+.0f ppm: up to %v, %d blocks were heard, in the %v that end at %v", 1e6*drift, p.worst, p.n, part, time.Duration(i+1)*part)
+			c.loss = 0.01
+			c.again = func(r *rand.Rand) time.Duration {
+				return time.Duration((1.2 + 0.8*r.Float64()) * float64(50*time.Millisecond))
 			}
-		}
-		if concealed > 0.3 || stretched > 2 {
-			t.Errorf("drift %+.0f ppm: %.3f %% concealed, %.2f %% stretched", 1e6*drift, concealed, stretched)
-		}
-		if c.pl.malformed+c.pl.failed > 0 || st.Resyncs+st.Skips > 0 || st.Lost < 1000 {
-			t.Errorf("drift %+.0f ppm: %d malformed, %d failed, %+v", 1e6*drift, c.pl.malformed, c.pl.failed, st)
-		}
+			c.plan = plan{copies: back(1)}
+			var parts [length / part]mean
+			c.watch = func(at, delay time.Duration) { parts[at/part].add(delay) }
+			c.run(t, length)
+			st := c.pl.jitterStats()
+			first, last := parts[0], parts[len(parts)-1]
+			all := float64(st.PlayedSamples + st.ConcealedSamples)
+			concealed := 100 * float64(st.ConcealedSamples+st.DiscardedSamples) / all
+			stretched := 100 * float64(st.InsertedSamples+st.RemovedSamples) / all
+			t.Logf("from mouth to ear %v in the first five minutes, %v in the last; %.3f %% concealed, %.2f %% stretched", first.value(), last.value(), concealed, stretched)
+			for i, p := range parts {
+				ends := time.Duration(i+1) * part
+				if (p.value() - first.value()).Abs() > 5*time.Millisecond {
+					t.Errorf("%v on average in the first %v, %v in those that end at %v", first.value(), part, p.value(), ends)
+				}
+				if p.worst > 250*time.Millisecond || p.n < int(part/audio.BlockDuration)/2 {
+					t.Errorf("up to %v, %d blocks were heard, in the %v that end at %v", p.worst, p.n, part, ends)
+				}
+			}
+			if concealed > 0.3 || stretched > 2 {
+				t.Errorf("%.3f %% concealed, %.2f %% stretched", concealed, stretched)
+			}
+			if c.pl.malformed+c.pl.failed > 0 || st.Resyncs+st.Skips > 0 || st.Lost < 1000 {
+				t.Errorf("%d malformed, %d failed, %+v", c.pl.malformed, c.pl.failed, st)
+			}
+		})
 	}
 }
 
@@ -231,11 +240,11 @@ func TestAClockThatJumpsLeavesNothing(t *testing.T) {
 	} {
 		for kind, says := range map[string]func(time.Duration) bool{
 			"in a long spurt": func(time.Duration) bool { return true },
-			"in short spurts": func(at time.Duration) bool { return at%(3*time.Second) < 2100*time.Millisecond },
+			"in short spurts": inSpurts,
 		} {
 			t.Run(name+" "+kind, func(t *testing.T) {
-				d := newTandem(t, 5)
-				d.says = says
+				d := &tandem{says: says}
+				d.open(t, 5)
 				d.network = func(r *rand.Rand) time.Duration {
 					return 25*time.Millisecond + time.Duration(r.Int64N(int64(5*time.Millisecond)))
 				}
