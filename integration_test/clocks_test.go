@@ -134,6 +134,10 @@ func TestSetbacksOfDevicesLeaveNothing(t *testing.T) {
 			withDuo(t, said, func(t *testing.T, d *duo) {
 				began := time.Now()
 				time.Sleep(before)
+				earlier := make(map[string]earful)
+				for way, ends := range d.directions() {
+					earlier[way] = heardOf(ends, began.Add(3*time.Second), before-4*time.Second)
+				}
 				c.happens(d)
 				over := before + c.lasts
 				time.Sleep(c.lasts + rest)
@@ -144,7 +148,7 @@ func TestSetbacksOfDevicesLeaveNothing(t *testing.T) {
 				time.Sleep(judged)
 				for way, ends := range d.directions() {
 					now := statsOf(ends[1], ends[0])
-					first := heardOf(ends, began.Add(3*time.Second), before-4*time.Second)
+					first := earlier[way]
 					last := heardOf(ends, began.Add(over+rest), judged-2*time.Second)
 					j, k := then[way].Jitter, now.Jitter
 					concealed := audiotest.Duration(float64(k.ConcealedSamples + k.DiscardedSamples - j.ConcealedSamples - j.DiscardedSamples))

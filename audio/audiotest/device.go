@@ -157,8 +157,12 @@ func (m *Microphone) Said(from time.Time, length time.Duration) []float32 {
 // use.
 type Speaker struct {
 	card
-	heard []float32 // guarded by mu
+	heard []float32 // guarded by mu: what was heard lately
+	first int       // number of its first sample
 }
+
+// speakerKeeps is for how long a Speaker remembers what was heard, at least.
+const speakerKeeps = time.Minute
 
 // NewSpeaker makes a speaker whose clock is so many parts per million faster than
 // the system's.
@@ -174,21 +178,34 @@ func (s *Speaker) WriteBlock(b *audio.StereoBlock) error {
 	audio.Downmix(&mono, b)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if missing := (n+1)*audio.BlockSamples - len(s.heard); missing > 0 {
+	s.forget(n)
+	at := n*audio.BlockSamples - s.first
+	if missing := at + audio.BlockSamples - len(s.heard); missing > 0 {
 		s.heard = append(s.heard, make([]float32, missing)...)
 	}
 	if there {
-		copy(s.heard[n*audio.BlockSamples:], mono[:])
+		copy(s.heard[at:], mono[:])
 	}
 	return nil
 }
 
-// Heard is what was heard from a time on, to a sample, with silence where there was
-// nothing.
+// forget makes room for block n. The caller holds mu.
+func (s *Speaker) forget(n int) {
+	keep := Samples(speakerKeeps)
+	if n*audio.BlockSamples-s.first < 2*keep {
+		return
+	}
+	first := n*audio.BlockSamples - keep
+	s.heard = s.heard[:copy(s.heard, s.heard[min(first-s.first, len(s.heard)):])]
+	s.first = first
+}
+
+// Heard is what was heard from a time on, at most a minute ago, to a sample, with
+// silence where there was nothing.
 func (s *Speaker) Heard(from time.Time, length time.Duration) []float32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := s.sampleAt(from.Add(-audio.BlockDuration - deviceLatency))
+	at := s.sampleAt(from.Add(-audio.BlockDuration-deviceLatency)) - s.first
 	pcm := make([]float32, Samples(length))
 	for i := range pcm {
 		if n := at + i; n >= 0 && n < len(s.heard) {

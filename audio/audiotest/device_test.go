@@ -131,3 +131,36 @@ func TestDevicesStallAndFreeze(t *testing.T) {
 		}
 	})
 }
+
+func TestASpeakerRemembersTheLastMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		speaker := audiotest.NewSpeaker(0)
+		var b audio.StereoBlock
+		const minutes = 7
+		began := time.Now()
+		level := func(n int) float32 { return float32(n%1000) / 1000 }
+		for n := range minutes * 6000 {
+			if n == 20000 {
+				speaker.Freeze(3 * time.Minute) // longer than it remembers
+			}
+			for i := range b {
+				b[i] = level(n)
+			}
+			if err := speaker.WriteBlock(&b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const last = 59 * time.Second
+		pcm := speaker.Heard(time.Now().Add(-last), last-time.Second)
+		for i := audio.BlockSamples; i < len(pcm); i += audio.BlockSamples {
+			if d := pcm[i] - pcm[i-audio.BlockSamples]; d < 0.0009 && d > -0.9 || d > 0.0011 {
+				t.Fatalf("block %d differs by %v from the one before", i/audio.BlockSamples, d)
+			}
+		}
+		for _, x := range speaker.Heard(began, time.Second) {
+			if x != 0 {
+				t.Fatal("what was heard long ago is remembered as something else")
+			}
+		}
+	})
+}
