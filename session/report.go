@@ -121,7 +121,7 @@ func (c *conversation) look(p *peer, now time.Time, speaking bool) {
 	if speaking {
 		st.carries.look(now, max(0, queue-c.uplink.queue), path.RTT, sending, most)
 	}
-	c.uplink.add(member{queue: queue, rtt: path.RTT, sending: sending, most: most, wants: st.wants})
+	c.uplink.add(member{queue: queue, rtt: path.RTT, loss: st.last.network, sending: sending, most: most, wants: st.wants})
 }
 
 // replan decides what a listener gets from now on.

@@ -27,12 +27,14 @@ type uplink struct {
 	proven  float64   // kb/s that went through without a queue
 	trying  float64   // the least that was sent since
 	since   time.Time // when that began; zero if it didn't
-	members []member  // of the present look
+	trial   trial
+	members []member // of the present look
 }
 
 // member is what one listener adds to the uplink.
 type member struct {
 	queue, rtt time.Duration
+	loss       float64 // share of packets lost on the first try, as last reported
 	sending    float64 // kb/s
 	most       float64 // that it could be sent
 	wants      float64 // that it would be sent if there was no other
@@ -63,11 +65,12 @@ func (u *uplink) look(now time.Time, speaking bool) {
 		sending += m.sending
 		most += m.most
 	}
-	if speaking {
+	switch {
+	case !speaking:
+		u.since = time.Time{}
+	case !u.tries(now, sending):
 		u.shared.look(now, time.Duration(uplinkKeen*float64(u.queue)), typical.rtt, sending, most)
 		u.prove(now, sending)
-	} else {
-		u.since = time.Time{}
 	}
 	u.share = u.divide(u.allowed())
 }

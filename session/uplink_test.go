@@ -8,11 +8,14 @@ import (
 
 // crowd are listeners behind one uplink, and a queue of each way's own.
 type crowd struct {
-	up   road
-	ways []*road // nil for one who has all it wants
-	u    uplink
-	own  []congestion
-	plan []plan
+	up    road
+	drops bool      // its queue is so short that it drops what is too much
+	lost  float64   // share of packets that is lost whatever is sent
+	ways  []*road   // nil for one who has all it wants
+	heard []float64 // loss as it was reported last
+	u     uplink
+	own   []congestion
+	plan  []plan
 }
 
 func newCrowd(listeners int, rate float64) *crowd {
@@ -21,6 +24,7 @@ func newCrowd(listeners int, rate float64) *crowd {
 		c.ways = append(c.ways, nil)
 		c.own = append(c.own, newCongestion())
 		c.plan = append(c.plan, plan{})
+		c.heard = append(c.heard, 0)
 	}
 	return c
 }
@@ -29,13 +33,18 @@ func newCrowd(listeners int, rate float64) *crowd {
 func (c *crowd) drive(d time.Duration, watch func(sent []float64)) {
 	f := usualFormat()
 	sent := make([]float64, len(c.ways))
-	for range int(d / controlTick) {
+	for tick := range int(d / controlTick) {
 		all := 0.0
 		for i, p := range c.plan {
 			sent[i] = f.rate(p)
 			all += sent[i]
 		}
 		rtt := c.up.tick(all)
+		lost := c.lost
+		if c.drops {
+			c.up.queue = 0
+			lost += max(0, 1-c.up.rate/all)
+		}
 		before := c.u.queue
 		c.u.begin()
 		for i, way := range c.ways {
@@ -46,15 +55,29 @@ func (c *crowd) drive(d time.Duration, watch func(sent []float64)) {
 			}
 			most := f.rate(plan{copies: back(1, 2)})
 			c.own[i].look(c.up.now, max(0, queue-before), rtt, sent[i], most)
-			wants := f.rate(f.choose(network{rtt: rtt, limit: c.own[i].allowed()}, c.plan[i]))
-			c.u.add(member{queue: queue, rtt: rtt, sending: sent[i], most: most, wants: wants})
+			if tick%int(reportInterval/controlTick) == 0 {
+				c.heard[i] = lost // of the half second before, nearly
+			}
+			wants := f.rate(f.choose(c.network(i, rtt), c.plan[i]))
+			c.u.add(member{queue: queue, rtt: rtt, loss: c.heard[i], sending: sent[i], most: most, wants: wants})
 		}
 		c.u.look(c.up.now, true)
 		for i := range c.plan {
-			c.plan[i] = f.choose(network{rtt: rtt, limit: min(c.u.share, c.own[i].allowed())}, c.plan[i])
+			n := c.network(i, rtt)
+			n.limit = min(n.limit, c.u.share)
+			c.plan[i] = f.choose(n, c.plan[i])
 		}
 		watch(sent)
 	}
+}
+
+// network is what is known of the way to a listener.
+func (c *crowd) network(i int, rtt time.Duration) network {
+	n := network{loss: c.heard[i], rtt: rtt, limit: c.own[i].allowed()}
+	if c.u.shared.suspected(c.up.now) {
+		n.loss = 0
+	}
+	return n
 }
 
 func TestAThinUplinkIsKeptFree(t *testing.T) {
@@ -171,5 +194,69 @@ func TestLookingAtListenersAllocatesNothing(t *testing.T) {
 		c.u.look(c.up.now, true)
 	}); n > 0 {
 		t.Errorf("%v allocations a look", n)
+	}
+}
+
+// An uplink that drops what is too much tells by losses: copies, which they would
+// ask for elsewhere, would make them worse.
+func TestAnUplinkThatDropsIsKeptFree(t *testing.T) {
+	for _, rate := range []float64{500, 400, 330} {
+		c := newCrowd(8, rate)
+		c.drops = true
+		c.drive(15*time.Second, func([]float64) {})
+		lost, most := 0.0, 0.0
+		c.drive(2*time.Minute, func(sent []float64) {
+			all := 0.0
+			for _, s := range sent {
+				all += s
+			}
+			share := max(0, 1-rate/all)
+			lost += share / 1200
+			most = max(most, share)
+		})
+		t.Logf("%v kb/s: %.2f %% dropped, at most %.0f %%", rate, 100*lost, 100*most)
+		if lost > 0.03 {
+			t.Errorf("%v kb/s: %.2f %% dropped", rate, 100*lost)
+		}
+	}
+}
+
+// Losses that have other reasons are left alone, once that was found out: the
+// trials become rare.
+func TestLossesOfOthersDontLimitTheUplink(t *testing.T) {
+	c := newCrowd(8, 10000)
+	c.lost = 0.12
+	c.drive(10*time.Second, func([]float64) {})
+	ticks := [2]int{}
+	for half := range ticks {
+		c.drive(5*time.Minute, func([]float64) {
+			if !math.IsInf(c.u.share, 1) {
+				ticks[half]++
+			}
+		})
+	}
+	t.Logf("limited in %v of 3000 ticks each", ticks)
+	if ticks[0] == 0 || ticks[0] > 150 || ticks[1] > ticks[0]/2+31 {
+		t.Errorf("limited in %v of 3000 ticks each", ticks)
+	}
+	for i, p := range c.plan {
+		if p.copies == 0 {
+			t.Errorf("listener %d gets no copies", i)
+		}
+	}
+	// Few listeners may all lose by chance, and one who loses is no reason.
+	for _, losses := range [][]float64{{0.3, 0.3}, {0.5, 0.5, 0.5, 0, 0}} {
+		u := newUplink()
+		for range 100 {
+			c.up.now = c.up.now.Add(controlTick)
+			u.begin()
+			for _, loss := range losses {
+				u.add(member{loss: loss, sending: 60, most: 100, wants: 60})
+			}
+			u.look(c.up.now, true)
+		}
+		if !math.IsInf(u.share, 1) {
+			t.Errorf("losses of %v: each may get %.0f kb/s", losses, u.share)
+		}
 	}
 }
