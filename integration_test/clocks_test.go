@@ -127,6 +127,7 @@ func statsOf(listener, talker *tableside) session.PeerStats {
 // before, all of it is there, and it stays so.
 func TestSetbacksOfDevicesLeaveNothing(t *testing.T) {
 	const before, rest, judged = 10 * time.Second, 3 * time.Second, 10 * time.Second
+	skipUnderRaceDetector(t) // the other test of setbacks isn't left out
 	said := audiotest.Babble(3, 4*time.Second)
 	said = said[:len(said)/audio.BlockSamples*audio.BlockSamples]
 	for name, c := range setbacks() {
