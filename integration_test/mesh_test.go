@@ -16,6 +16,7 @@ import (
 	"github.com/parley-voice/parley/codec/opus"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p"
+	"github.com/parley-voice/parley/p2p/link"
 	"github.com/parley-voice/parley/p2p/p2ptest"
 	"github.com/parley-voice/parley/session"
 )
@@ -26,11 +27,13 @@ type participant struct {
 
 	node      *p2p.Node
 	transport *p2p.Transport
-	out       *audio.Null
 }
 
-func newParticipant(t *testing.T, h host.Host, said audio.Source) *participant {
+// newParticipant starts a session that says something and is heard by a sink, or
+// by nobody.
+func newParticipant(t *testing.T, h host.Host, said audio.Source, out ...audio.Sink) *participant {
 	t.Helper()
+	out = append(out, &audio.Null{})
 	node, err := p2p.New(h, p2p.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -39,12 +42,19 @@ func newParticipant(t *testing.T, h host.Host, said audio.Source) *participant {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &participant{node: node, transport: transport, out: &audio.Null{}}
+	return startParticipant(t, &participant{node: node, transport: transport}, transport, said, out[0])
+}
+
+// startParticipant starts the session of one who has a node already, and sees the
+// network as it is handed over.
+func startParticipant(t *testing.T, p *participant, network link.Transport, said audio.Source, out audio.Sink) *participant {
+	t.Helper()
+	var err error
 	p.Session, err = session.New(session.Config{
-		Transport:  transport,
+		Transport:  network,
 		Codec:      opus.Codec{},
 		OpenSource: func() (audio.Source, error) { return said, nil },
-		OpenSink:   func() (audio.Sink, error) { return p.out, nil },
+		OpenSink:   func() (audio.Sink, error) { return out, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -73,7 +73,7 @@ func (c *conversation) readMicrophone() (skipped int, ok bool) {
 	cs := &c.capture
 	live := c.mic.open && !cs.ended
 	if live && c.mic.device != nil {
-		return 0, c.readDevice()
+		return c.readDevice()
 	}
 	skipped, ok = cs.pace.wait(c.done)
 	if !ok {
@@ -95,27 +95,30 @@ func (c *conversation) readMicrophone() (skipped int, ok bool) {
 	return skipped, true
 }
 
-func (c *conversation) readDevice() bool {
+// readDevice fills the microphone's block at the device's pace. What was said while
+// the device gave nothing, since this process was suspended, is skipped.
+func (c *conversation) readDevice() (skipped int, ok bool) {
 	cs := &c.capture
-	select {
-	case <-c.done:
-		return false
-	default:
+	if c.isDone() {
+		return 0, false
 	}
 	err := c.mic.value.ReadBlock(&cs.mic)
 	if c.isDone() {
-		return false
+		return 0, false
 	}
-	now := time.Now()
+	now, before := time.Now(), cs.at
 	cs.at = now.Add(-audio.BlockDuration - c.mic.latency())
+	if gap := cs.at.Sub(before) - audio.BlockDuration; gap > maxCatchUp && !before.IsZero() {
+		skipped = int(gap / audio.BlockDuration)
+	}
 	if !c.readFailed(err) {
 		c.mic.began(cs.at)
 		cs.pace.begin(now.Add(audio.BlockDuration))
-		return true
+		return skipped, true
 	}
 	// A device that fails at once must not make us spin.
-	_, ok := cs.pace.wait(c.done)
-	return ok
+	_, ok = cs.pace.wait(c.done)
+	return skipped, ok
 }
 
 // readFailed deals with what ReadBlock returned; a block that couldn't be read

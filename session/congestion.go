@@ -16,7 +16,7 @@ const (
 	raiseAfter  = 15 * time.Second // without congestion; doubled each time that it comes back
 	raiseLatest = 4 * time.Minute  // at most
 	lossMemory  = 5 * time.Second  // for which losses are reported, and remembered, that a queue was the reason of
-	raiseProof  = 5 * time.Second  // after a raise congestion is due to it
+	raiseProof  = 20 * time.Second // after a raise congestion is due to it: how much speech takes varies by the sentence
 )
 
 // congestion finds out how much a link carries, from how long its queue is. One

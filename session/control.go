@@ -43,9 +43,9 @@ func (c *conversation) runControl() {
 			c.sendHello(p)
 			c.sendState(p)
 			c.sendReport(p, now)
-			if adapts {
-				c.adapt(p, now)
-			}
+		}
+		if adapts {
+			c.adapt(now)
 		}
 	}
 }

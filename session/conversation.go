@@ -37,6 +37,7 @@ type conversation struct {
 	done    chan struct{} // closed when it ends
 	loops   sync.WaitGroup
 	control controlState
+	uplink  uplink // runControl's
 }
 
 // prepareConversation opens source and sink, but doesn't say a word to anybody.
@@ -50,6 +51,7 @@ func prepareConversation(ctx context.Context, s *Session) (*conversation, error)
 		wake:      make(chan struct{}, 1),
 		closing:   make(chan struct{}),
 		done:      make(chan struct{}),
+		uplink:    newUplink(),
 	}
 	talker, err := newTalker(c.cfg.Codec, c.cfg.Encoding)
 	if err != nil {

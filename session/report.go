@@ -30,6 +30,8 @@ type reportState struct {
 	loss    float64 // smoothed, as the peer reports it
 	last    lossReport
 	carries congestion
+	rtt     time.Duration
+	wants   float64 // kb/s that it would be sent if there was no other
 }
 
 // lossReport is what a peer last said of our voice.
@@ -91,25 +93,52 @@ func (c *conversation) heardReport(p *peer, r *wire.Report) {
 	st.loss += max(lossWeight, 1/float64(st.reports+1)) * (st.last.network - st.loss)
 }
 
-// adapt decides what a listener gets from now on. What is in the way of one is no
-// reason to give another one less.
-func (c *conversation) adapt(p *peer, now time.Time) {
-	path, queue := c.transport.Path(p.id), c.transport.Stats(p.id).Queue
+// adapt decides what every listener gets from now on. What is in the way of one is
+// no reason to give another one less, but what is in the way of all is.
+func (c *conversation) adapt(now time.Time) {
 	speaking := c.capture.speaking.Load()
+	c.uplink.begin()
+	for _, p := range c.roster.list() {
+		c.look(p, now, speaking)
+	}
+	c.uplink.look(now, speaking)
+	for _, p := range c.roster.list() {
+		c.replan(p, now)
+	}
+}
+
+// look takes note of how packets get to a listener. Where all wait, it is not for
+// this one to send less.
+func (c *conversation) look(p *peer, now time.Time, speaking bool) {
+	path, queue := c.transport.Path(p.id), c.transport.Stats(p.id).Queue
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	st := &p.report
+	st.rtt = path.RTT
+	if !p.greeting.announced || p.listener.wants.Load() != wantsVoice {
+		return
+	}
+	f := c.capture.format
+	sending, most := f.rate(unpackPlan(p.listener.plan.Load())), f.rate(plan{copies: back(1, 2)})
+	if speaking {
+		st.carries.look(now, max(0, queue-c.uplink.queue), path.RTT, sending, most)
+	}
+	c.uplink.add(member{queue: queue, rtt: path.RTT, loss: st.last.network, sending: sending, most: most, wants: st.wants})
+}
+
+// replan decides what a listener gets from now on.
+func (c *conversation) replan(p *peer, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	st := &p.report
 	present := unpackPlan(p.listener.plan.Load())
 	f := c.capture.format
-	if speaking && p.greeting.announced {
-		st.carries.look(now, queue, path.RTT, f.rate(present), f.rate(plan{copies: back(1, 2)}))
-	}
-	n := network{loss: st.loss, burst: st.last.burst, rtt: path.RTT, limit: st.carries.allowed()}
+	n := network{loss: st.loss, burst: st.last.burst, rtt: st.rtt, limit: st.carries.allowed()}
 	if st.reports < surelyReports && p.listener.sent.Load() < firstPackets {
 		n.limit = min(n.limit, f.atFirst())
 	}
 	switch {
-	case st.carries.suspected(now):
+	case st.carries.suspected(now), c.uplink.shared.suspected(now):
 		n.loss = 0 // copies would make it worse
 	case st.reports < surelyReports:
 		n.loss = max(n.loss, lossAtFirst)
@@ -117,6 +146,11 @@ func (c *conversation) adapt(p *peer, now time.Time) {
 		n.loss = 0
 	}
 	next := f.choose(n, present)
+	st.wants = f.rate(next)
+	if c.uplink.share < st.wants {
+		n.limit = c.uplink.share
+		next = f.choose(n, present)
+	}
 	if c.cfg.NoCopies {
 		next.copies = 0
 	}

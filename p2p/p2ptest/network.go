@@ -37,7 +37,8 @@ type Config struct {
 
 	// Fate, if set, decides what becomes of each packet that a host sends to
 	// another, at a time since the network was made: after how long it
-	// arrives, or false if it never does. size is its length at IP level. It
+	// arrives, or false if it never does. size is its length at IP level. The
+	// time is that at which it has left the host's uplink, see SetUplink. It
 	// is called for one sender at a time. Delay and DelayFunc don't apply then.
 	Fate func(from, to int, at time.Duration, size int) (after time.Duration, arrives bool)
 
@@ -60,9 +61,10 @@ type Config struct {
 // Network is a set of hosts on a simulated network. Its methods are safe for
 // concurrent use.
 type Network struct {
-	net   *simnet.Simnet
-	cfg   Config
-	began time.Time
+	net     *simnet.Simnet
+	cfg     Config
+	began   time.Time
+	uplinks []*uplink // of each host; fixed
 
 	mu    sync.Mutex // guards what follows
 	hosts []host.Host
@@ -103,13 +105,18 @@ func newNetwork(cfg Config) (*Network, error) {
 	if cfg.DelayFunc != nil {
 		latency = func(p *simnet.Packet) time.Duration { return cfg.DelayFunc(p.From, p.To) }
 	}
-	n := &Network{cfg: cfg, began: time.Now()}
 	if cfg.Fate != nil {
-		latency = func(p *simnet.Packet) time.Duration { return n.link(indexOf(p.From)).fated(indexOf(p.To)) }
+		latency = simnet.StaticLatency(0)
+	}
+	n := &Network{cfg: cfg, began: time.Now()}
+	for range cfg.Hosts {
+		n.uplinks = append(n.uplinks, &uplink{})
 	}
 	n.net = &simnet.Simnet{
-		LatencyFunc: latency,
-		Logger:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+		LatencyFunc: func(p *simnet.Packet) time.Duration {
+			return latency(p) + n.link(indexOf(p.From)).fated(indexOf(p.To))
+		},
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	for i := range cfg.Hosts {
 		h, link, err := n.make(i)
@@ -129,9 +136,11 @@ func (n *Network) make(i int, options ...libp2p.Option) (host.Host, *packetConn,
 	ip := ipOf(i)
 	rate := simnet.LinkSettings{BitsPerSecond: n.cfg.BitsPerSecond}
 	link := newPacketConn(n.cfg.Seed + uint64(i)*7919)
+	link.uplink = n.uplinks[i]
+	link.began = n.began
 	if n.cfg.Fate != nil {
-		link.fate = func(to, size int) (time.Duration, bool) {
-			return n.cfg.Fate(i, to, time.Since(n.began), size)
+		link.fate = func(to int, at time.Duration, size int) (time.Duration, bool) {
+			return n.cfg.Fate(i, to, at, size)
 		}
 	}
 	quicOptions := []quicreuse.Option{

@@ -2,6 +2,7 @@ package p2ptest
 
 import (
 	"math"
+	stdnet "net"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -123,4 +124,88 @@ func TestFateDecidesOfEachPacket(t *testing.T) {
 			t.Errorf("%d packets arrived", n)
 		}
 	})
+}
+
+// What one host sends to several shares its uplink; what they send doesn't.
+func TestAnUplinkIsOneQueueForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rate, queue = 100e3, 300 * time.Millisecond
+		arrivals := [2]atomic.Int64{}
+		net := NewNetwork(t, Config{Hosts: 3, Fate: func(from, to int, _ time.Duration, size int) (time.Duration, bool) {
+			if from == 0 {
+				arrivals[to-1].Add(int64(size))
+			}
+			return 10 * time.Millisecond, true
+		}})
+		for _, to := range []int{1, 2} {
+			if err := net.Connect(0, to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		roundTrip := func(from, to int) time.Duration {
+			r := <-ping.Ping(t.Context(), net.Host(from), net.Host(to).ID())
+			if r.Error != nil {
+				t.Fatal(r.Error)
+			}
+			return r.RTT
+		}
+		roundTrip(0, 1)
+		if s := net.Uplink(0); s.Packets == 0 || s.Dropped > 0 || s.Waited > 0 {
+			t.Errorf("without an uplink: %+v", s)
+		}
+		net.SetUplink(0, rate, queue)
+		alone := roundTrip(0, 1)
+		before, began := arrivals[1].Load(), time.Now()
+		load := flood(t, net, 0, 2)
+		time.Sleep(time.Second)
+		if net.Uplink(0).Longest < queue {
+			t.Error("the queue didn't fill")
+		}
+		beside := roundTrip(0, 1)
+		time.Sleep(time.Second)
+		s := net.Uplink(0)
+		load()
+		t.Logf("round trip of %v alone, %v beside a flood to another; %+v", alone, beside, s)
+		if alone > 50*time.Millisecond || beside < 20*time.Millisecond+queue/2 {
+			t.Errorf("round trip of %v alone, of %v beside a flood to another host", alone, beside)
+		}
+		if s.Longest > queue+150*time.Millisecond || s.Dropped == 0 {
+			t.Errorf("the queue isn't bounded: %+v", s)
+		}
+		span := time.Since(began) + s.Longest // what is queued has been told its fate
+		if got, most := float64(arrivals[1].Load()-before)*8, rate*span.Seconds(); got > most || got < most/2 {
+			t.Errorf("%.0f bits got through in %v", got, span)
+		}
+		net.SetUplink(0, 0, 0)
+		time.Sleep(time.Second)
+		if back := roundTrip(0, 1); back > 25*time.Millisecond {
+			t.Errorf("round trip of %v without an uplink again", back)
+		}
+	})
+}
+
+// flood sends datagrams beside QUIC from one host to another, past its uplink's
+// rate, until the function it returns is called.
+func flood(t *testing.T, net *Network, from, to int) (stop func()) {
+	t.Helper()
+	done := make(chan struct{})
+	ended := make(chan struct{})
+	go func() { // ends with done
+		defer close(ended)
+		address := &stdnet.UDPAddr{IP: ipOf(to), Port: 8000}
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+			if _, err := net.link(from).WriteTo(make([]byte, 1000), address); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
+	}
 }

@@ -11,6 +11,8 @@ import (
 // packetConn counts and loses packets.
 type packetConn struct {
 	net.PacketConn
+	uplink *uplink // shared with nobody
+	began  time.Time
 	cut    atomic.Bool
 	barred sync.Map // IP addresses in text to which nothing gets through
 
@@ -21,8 +23,8 @@ type packetConn struct {
 	enter  float64 // chance that a burst begins with this packet
 	leave  float64 // chance that a burst ends with this packet
 	losing bool
-	fate   func(to, size int) (after time.Duration, arrives bool) // nil for none
-	fates  map[int][]time.Duration                                // of packets that the network has yet to carry, by receiver
+	fate   func(to int, at time.Duration, size int) (after time.Duration, arrives bool) // nil for none
+	fates  map[int][]time.Duration                                                      // of packets that the network has yet to carry, by receiver
 }
 
 func newPacketConn(seed uint64) *packetConn {
@@ -64,29 +66,32 @@ func (c *packetConn) lose() bool {
 func (c *packetConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	c.packetsSent.Add(1)
 	c.bytesSent.Add(uint64(len(b)))
-	if c.lose() || c.cut.Load() || c.bars(to) || !c.arrives(to, len(b)) {
+	at := time.Since(c.began)
+	wait, left := c.uplink.carry(at, len(b)+ipHeaders)
+	if !left || c.lose() || c.cut.Load() || c.bars(to) || !c.arrives(to, at, wait, len(b)) {
 		return len(b), nil
 	}
 	return c.PacketConn.WriteTo(b, to)
 }
 
-// arrives asks for the fate of a packet, and keeps for fated how long it takes.
-func (c *packetConn) arrives(to net.Addr, size int) bool {
-	if c.fate == nil {
-		return true
-	}
+// arrives asks for the fate of a packet that leaves the uplink after a wait, and
+// keeps for fated how long it takes.
+func (c *packetConn) arrives(to net.Addr, at, wait time.Duration, size int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := indexOf(to)
-	after, arrives := c.fate(i, size+ipHeaders)
+	after, arrives := time.Duration(0), true
+	if c.fate != nil {
+		after, arrives = c.fate(i, at+wait, size+ipHeaders)
+	}
 	if arrives {
-		c.fates[i] = append(c.fates[i], after)
+		c.fates[i] = append(c.fates[i], wait+after)
 	}
 	return arrives
 }
 
-// fated is how long the next packet to a host takes: they come in the order in
-// which they were sent.
+// fated is how long the next packet to a host takes beside the delay that all
+// have: they come in the order in which they were sent.
 func (c *packetConn) fated(to int) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,0 +1,89 @@
+package session
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// A link with a short queue shows that it is full by what it drops, not by how
+// long packets wait. Losses may have other reasons, and then copies are what helps:
+// which it is shows when as little as possible is sent for a while.
+const (
+	trialLoss   = 0.08                    // that three in four listeners report ...
+	trialAfter  = 1200 * time.Millisecond // ... for so long, or for queueFor after a raise
+	trialLength = 3 * time.Second
+	trialShows  = 1500 * time.Millisecond // of it: reports are of the time before
+	trialRest   = time.Minute             // after one that showed nothing; doubled each time
+	trialMost   = 16 * time.Minute        // at most
+	trialCrowd  = 3                       // listeners: among fewer it is chance that all lose
+)
+
+// trial finds out whether losses are our own link's. The zero value is ready.
+type trial struct {
+	losing time.Time // since when all lose; zero if they don't
+	began  time.Time // zero if none is under way
+	before congestion
+	loss   float64 // mean of all listeners then
+	sum    float64 // of such means, once it shows
+	n      int
+	rest   time.Duration
+	again  time.Time // not before
+}
+
+// tries reports whether a trial is under way, which begins when most listeners
+// lose. Where less is lost by half in the end, the limit stays below what got
+// through; otherwise all is as it was.
+func (u *uplink) tries(now time.Time, sending float64) bool {
+	t := &u.trial
+	mean := 0.0
+	for _, m := range u.members {
+		mean += m.loss / float64(len(u.members))
+	}
+	if t.began.IsZero() {
+		wait := trialAfter
+		if !u.shared.raised.IsZero() && now.Sub(u.shared.raised) < raiseProof {
+			wait = queueFor
+		}
+		if !t.due(now, u.members, wait) {
+			return false
+		}
+		t.began, t.losing, t.before, t.loss, t.sum, t.n = now, time.Time{}, u.shared, mean, 0, 0
+		u.shared.fall(now, sending*(1-mean))
+		return true
+	}
+	if now.Sub(t.began) < trialLength {
+		if now.Sub(t.began) >= trialShows {
+			t.sum += mean
+			t.n++
+		}
+		return true
+	}
+	t.began = time.Time{}
+	if t.sum <= t.loss/2*float64(t.n) {
+		t.rest = 0
+		return false
+	}
+	u.shared = t.before
+	t.rest = min(max(2*t.rest, trialRest), trialMost)
+	t.again = now.Add(t.rest)
+	return false
+}
+
+// due tells whether most listeners have lost a lot for so long.
+func (t *trial) due(now time.Time, members []member, wait time.Duration) bool {
+	n := len(members)
+	if n < trialCrowd || now.Before(t.again) {
+		t.losing = time.Time{}
+		return false
+	}
+	slices.SortFunc(members, func(a, b member) int { return cmp.Compare(a.loss, b.loss) })
+	if members[n/4].loss < trialLoss {
+		t.losing = time.Time{}
+		return false
+	}
+	if t.losing.IsZero() {
+		t.losing = now
+	}
+	return now.Sub(t.losing) >= wait
+}

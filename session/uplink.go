@@ -1,0 +1,111 @@
+package session
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+)
+
+// What goes to all listeners together.
+const (
+	uplinkAtFirst = 256                    // kb/s that are sent before anything is known of the uplink
+	uplinkGrowth  = 2                      // times what went through without a queue may be sent then
+	uplinkProof   = 500 * time.Millisecond // for so long
+	uplinkKeen    = 1.5                    // times as long a queue counts as that on one way: what several see is there
+)
+
+// uplink finds out how much goes through the one queue that what is sent to all
+// listeners has in common, our own link. That can't be seen on the way to one of
+// them, whose share is small, and if each tried for itself they would fill the
+// queue in turns. It is runControl's.
+type uplink struct {
+	shared congestion
+	queue  time.Duration // that all seem to have in common
+	share  float64       // kb/s that one listener may get; +Inf if there is no limit
+
+	proven  float64   // kb/s that went through without a queue
+	trying  float64   // the least that was sent since
+	since   time.Time // when that began; zero if it didn't
+	trial   trial
+	members []member // of the present look
+}
+
+// member is what one listener adds to the uplink.
+type member struct {
+	queue, rtt time.Duration
+	loss       float64 // share of packets lost on the first try, as last reported
+	sending    float64 // kb/s
+	most       float64 // that it could be sent
+	wants      float64 // that it would be sent if there was no other
+}
+
+func newUplink() uplink { return uplink{shared: newCongestion(), share: math.Inf(1)} }
+
+// begin starts a look at the listeners.
+func (u *uplink) begin() { u.members = u.members[:0] }
+
+// add takes note of a listener.
+func (u *uplink) add(m member) { u.members = append(u.members, m) }
+
+// look judges what was added, while we speak. One who listens alone is looked at by
+// itself, and a queue that more than a quarter of the listeners don't have isn't
+// ours: it costs the others nothing.
+func (u *uplink) look(now time.Time, speaking bool) {
+	n := len(u.members)
+	if n < 2 {
+		u.queue, u.share, u.since = 0, math.Inf(1), time.Time{}
+		return
+	}
+	slices.SortFunc(u.members, func(a, b member) int { return cmp.Compare(a.queue, b.queue) })
+	typical := u.members[n/4]
+	u.queue = typical.queue
+	sending, most := 0.0, 0.0
+	for _, m := range u.members {
+		sending += m.sending
+		most += m.most
+	}
+	switch {
+	case !speaking:
+		u.since = time.Time{}
+	case !u.tries(now, sending):
+		u.shared.look(now, time.Duration(uplinkKeen*float64(u.queue)), typical.rtt, sending, most)
+		u.prove(now, sending)
+	}
+	u.share = u.divide(u.allowed())
+}
+
+// prove takes note of what went through without a queue.
+func (u *uplink) prove(now time.Time, sending float64) {
+	if u.queue > queueMost/2 {
+		u.since = time.Time{}
+		return
+	}
+	if u.since.IsZero() {
+		u.since, u.trying = now, sending
+	}
+	u.trying = min(u.trying, sending)
+	if now.Sub(u.since) >= uplinkProof {
+		u.proven = max(u.proven, u.trying)
+		u.since = time.Time{}
+	}
+}
+
+// allowed is how much may be sent to all together, in kb/s of IP packets.
+func (u *uplink) allowed() float64 {
+	return min(u.shared.allowed(), max(uplinkAtFirst, uplinkGrowth*u.proven))
+}
+
+// divide returns the share of each: those who want less than that leave the rest
+// to the others.
+func (u *uplink) divide(all float64) float64 {
+	slices.SortFunc(u.members, func(a, b member) int { return cmp.Compare(a.wants, b.wants) })
+	for i, m := range u.members {
+		share := all / float64(len(u.members)-i)
+		if m.wants > share {
+			return share
+		}
+		all -= m.wants
+	}
+	return math.Inf(1)
+}
