@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/jitter"
+	"github.com/parley-voice/parley/codec"
+	"github.com/parley-voice/parley/session/sessiontest"
 )
 
 // hiss is noise at a level in dBFS.
@@ -129,5 +132,63 @@ func TestBackgroundAfterTheLastWord(t *testing.T) {
 	}
 	if b != (audio.Block{}) {
 		t.Error("something is heard in the end")
+	}
+}
+
+// steady is a decoder whose guess is a loud constant.
+type steady struct{ codec.Decoder }
+
+func (steady) Conceal(dst []float32) error {
+	for i := range dst {
+		dst[i] = 0.5
+	}
+	return nil
+}
+
+// However little of a block is left to be filled, a voice that is cut off goes
+// over into the background in 5 ms at least.
+func TestAVoiceThatIsCutOffHasASoftEnd(t *testing.T) {
+	for _, left := range []int{0, 100, 361, 479, 480, 700} {
+		p, err := newPlayer(&sessiontest.Codec{}, jitter.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.dec, p.behind = steady{}, background{quiet: 1e-5}
+		p.queued, p.active, p.ending = left, true, false
+		for i := range p.pcm[:left] {
+			p.pcm[i] = 0.5
+		}
+		var heard []float32
+		var b audio.Block
+		for range 5 {
+			p.read(&b, time.Unix(1000, 0))
+			heard = append(heard, b[:]...)
+		}
+		steepest := 0.0
+		for i := 1; i < len(heard); i++ {
+			steepest = max(steepest, math.Abs(float64(heard[i]-heard[i-1])))
+		}
+		if steepest > 0.5/edgeSamples {
+			t.Errorf("%d samples left: a step of %.4f, want %.4f at most", left, steepest, 0.5/edgeSamples)
+		}
+		if got := audio.Measure(heard[len(heard)-480:]).RMS; math.Abs(got+47) > 0.1 {
+			t.Errorf("%d samples left: %.1f dBFS in the end, want the background's -47", left, got)
+		}
+	}
+}
+
+// A packet that can't be decoded says nothing of the background.
+func TestWhatCannotBeDecodedIsNoBackground(t *testing.T) {
+	p, err := newPlayer(&sessiontest.Codec{}, jitter.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.behind, p.ending, p.next = background{quiet: 1e-5}, false, 960
+	for i := range 10 {
+		p.queued = 0
+		p.produce(jitter.Decision{Action: jitter.Play, Payload: []byte("x"), Samples: 960, Timestamp: int64(960 * (i + 1))})
+	}
+	if p.failed != 10 || p.behind.power() != 2e-5 {
+		t.Errorf("%d packets failed, background %g", p.failed, p.behind.power())
 	}
 }

@@ -231,6 +231,9 @@ func (p *player) drain(out *audio.Block) (audible, speaks bool) {
 func (p *player) goOnBehind() {
 	for p.queued < audio.BlockSamples && !p.ending {
 		n := (audio.BlockSamples - p.queued + guessSamples - 1) / guessSamples * guessSamples
+		if p.pause == 0 {
+			n = max(n, edgeSamples)
+		}
 		pcm := p.scratch[:n:n]
 		if p.dec.Conceal(pcm) != nil {
 			p.ending = true
@@ -301,7 +304,11 @@ func (p *player) produce(d jitter.Decision) {
 		p.failed++
 		clear(pcm)
 	}
-	p.learn(d, pcm, cut)
+	if cut || p.ending || d.Action != jitter.Play || d.Concealed > 0 || err != nil {
+		p.behind.cut() // a decoder begins with a fade
+	} else {
+		p.behind.push(pcm)
+	}
 	switch {
 	case d.Action == jitter.Conceal:
 		gain := max(guessGain(d.Concealed+n), p.behind.share(pcm))
@@ -325,16 +332,6 @@ func (p *player) produce(d jitter.Decision) {
 	if d.Stretch != jitter.None {
 		p.wanted, p.most = d.Stretch, d.Most
 	}
-}
-
-// learn takes what was decoded for the background, but for the first of it: a
-// decoder begins with a fade.
-func (p *player) learn(d jitter.Decision, pcm []float32, cut bool) {
-	if cut || p.ending || d.Action != jitter.Play || d.Concealed > 0 {
-		p.behind.cut()
-		return
-	}
-	p.behind.push(pcm)
 }
 
 // cut tells whether audio doesn't go on from what was decoded last, or from a
