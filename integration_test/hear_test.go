@@ -292,13 +292,11 @@ func TestSpeechIsUnderstood(t *testing.T) {
 			mean, _ := calls.mean()
 			t.Logf("STOI %.4f, the mean of %.4f; phrases recognised: %s", mean, calls.stoi, calls.words())
 			calls.judge(t, l)
+			if l.all && missing != nil {
+				t.Skipf("NOT TESTED, whether phrases are recognised: %v", missing)
+			}
 		})
 	}
-	t.Run("phrases are recognised", func(t *testing.T) {
-		if missing != nil {
-			t.Skipf("NOT TESTED: %v", missing)
-		}
-	})
 }
 
 // The bars are missed where nothing is recovered, so they tell something.
