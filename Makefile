@@ -10,6 +10,8 @@ BENCHTIME ?= 1s
 LINKS     ?=
 # Flags of make sim: SIM=-sim.update makes its figures the baseline
 SIM       ?=
+# Flags of make hear, e.g. HEAR=-hear.seeds=20
+HEAR      ?=
 # Narrow any of the test targets with PKG, e.g. make race PKG=./session/...
 PKG       ?= ./...
 
@@ -20,7 +22,7 @@ export QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING := true
 # PortAudio's binding hands to C.
 RACEFLAGS := -race -gcflags=github.com/gordonklaus/portaudio=-d=checkptr=0
 
-.PHONY: help demo test race soak fuzz bench bench-lanes latency lab-nat lab-links sim cross lint fmt tidy examples check setup clean
+.PHONY: help demo test race soak fuzz bench bench-lanes latency lab-nat lab-links sim hear cross lint fmt tidy examples check setup clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,6 +71,10 @@ lab-links: ## show what is heard over bad links, beside the bars (root)
 sim: ## the same in virtual time, compared with the baseline
 	@scripts/setup.sh build
 	PARLEY_LAB=sim $(GO) test -run='^TestSim$$' -count=1 -timeout 30m ./integration_test $(SIM)
+
+hear: ## show how well speech is understood over links that lose, beside the bars
+	@scripts/setup.sh hear
+	PARLEY_LAB=hear $(GO) test -run='^TestHear$$' -count=1 -v -timeout 30m ./integration_test $(HEAR)
 
 cross: ## build what needs no C for windows and darwin
 	@GO='$(GO)' scripts/cross.sh

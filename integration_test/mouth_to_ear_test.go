@@ -105,7 +105,13 @@ func jittered(delay, mean time.Duration) func(from, to net.Addr) time.Duration {
 // recorded is a participant whose speaker is a recording, closed with the test.
 func recorded(t *testing.T, n *p2ptest.Network, i int, said audio.Source, encoding codec.Config) (*participant, *audiotest.Sink) {
 	t.Helper()
-	node, err := p2p.New(n.Host(i), p2p.Config{PacketInterval: encoding.FrameDuration})
+	return recordedWith(t, n, i, said, session.Config{Encoding: encoding})
+}
+
+// recordedWith is recorded with more settings than the encoding.
+func recordedWith(t *testing.T, n *p2ptest.Network, i int, said audio.Source, cfg session.Config) (*participant, *audiotest.Sink) {
+	t.Helper()
+	node, err := p2p.New(n.Host(i), p2p.Config{PacketInterval: cfg.Encoding.FrameDuration})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,13 +121,10 @@ func recorded(t *testing.T, n *p2ptest.Network, i int, said audio.Source, encodi
 	}
 	sink := &audiotest.Sink{}
 	p := &participant{node: node, transport: transport}
-	p.Session, err = session.New(session.Config{
-		Transport:  transport,
-		Codec:      opus.Codec{},
-		Encoding:   encoding,
-		OpenSource: func() (audio.Source, error) { return said, nil },
-		OpenSink:   func() (audio.Sink, error) { return sink, nil },
-	})
+	cfg.Transport, cfg.Codec = transport, opus.Codec{}
+	cfg.OpenSource = func() (audio.Source, error) { return said, nil }
+	cfg.OpenSink = func() (audio.Sink, error) { return sink, nil }
+	p.Session, err = session.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

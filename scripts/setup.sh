@@ -6,6 +6,7 @@
 #   build  a C compiler, pkg-config, Opus, opusfile and PortAudio with headers
 #   test   build, and a sound server, recorded phrases and network tools for
 #          the tests that would skip without them
+#   hear   test, and a program that recognises speech
 #   lint   golangci-lint, by go install into ./bin
 #
 # On Linux: apt, dnf or pacman, with sudo unless run by root. On macOS: brew.
@@ -47,6 +48,10 @@ missing() {
 		have ip || echo ip
 		have nft || echo nft
 		;;
+	hear)
+		[ "$(uname -s)" = Linux ] || return 0 # the phrases to recognise are alsa-utils'
+		have pocketsphinx_continuous || have pocketsphinx || echo pocketsphinx
+		;;
 	esac
 }
 
@@ -74,6 +79,7 @@ package_of() {
 	apt-get:pactl) echo pulseaudio-utils ;;
 	apt-get:alsa-pulse) echo libasound2-plugins ;;
 	apt-get:ip) echo iproute2 ;;
+	apt-get:pocketsphinx) echo pocketsphinx pocketsphinx-en-us ;;
 	dnf:compiler) echo gcc glibc-devel ;;
 	dnf:pkg-config) echo pkgconf-pkg-config ;;
 	dnf:opus) echo opus-devel ;;
@@ -82,6 +88,7 @@ package_of() {
 	dnf:pactl) echo pulseaudio-utils ;;
 	dnf:alsa-pulse) echo alsa-plugins-pulseaudio ;;
 	dnf:ip) echo iproute ;;
+	dnf:pocketsphinx) echo pocketsphinx pocketsphinx-models ;;
 	pacman:compiler) echo gcc ;;
 	pacman:pkg-config) echo pkgconf ;;
 	pacman:pactl) echo libpulse ;;
@@ -218,7 +225,7 @@ provide_lint() {
 }
 
 have go || die 'Go is not installed: see https://go.dev/doc/install'
-[ $# -gt 0 ] || die "usage: scripts/setup.sh build|test|lint..."
+[ $# -gt 0 ] || die "usage: scripts/setup.sh build|test|hear|lint..."
 for group in "$@"; do
 	case $group in
 	build) provide build || exit 1 ;;
@@ -226,8 +233,12 @@ for group in "$@"; do
 		provide build || exit 1
 		provide test || say 'going on without: the tests that need these will skip and say so'
 		;;
+	hear)
+		provide build || exit 1
+		provide test && provide hear || say 'going on without: what needs these is left out, and says so'
+		;;
 	lint) provide_lint ;;
-	*) die "unknown group $group: want build, test or lint" ;;
+	*) die "unknown group $group: want build, test, hear or lint" ;;
 	esac
 done
 say "$* ready"

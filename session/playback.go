@@ -73,9 +73,9 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 	clear(c.audible)
 	c.audible = c.audible[:0]
 	for _, p := range c.roster.list() {
-		active := p.player.read(block, now)
-		if p.hearing.push(block, active) {
-			c.emit(Speaking{Peer: p.id, Active: active})
+		audible, speaks := p.player.read(block, now)
+		if p.hearing.push(block, speaks) {
+			c.emit(Speaking{Peer: p.id, Active: speaks})
 		}
 		gain, taps := p.settings.now()
 		for _, tap := range taps {
@@ -85,7 +85,7 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 			(*tap)(block)
 		}
 		p.input.SetGain(gain)
-		if active {
+		if audible {
 			mixer.Add(&p.input, block)
 			c.audible = append(c.audible, p)
 		}

@@ -19,8 +19,7 @@ const (
 	// is to be stretched: in less not every voice shows its pitch.
 	stretchSamples = 2 * audio.BlockSamples
 	edgeSamples    = audio.SampleRate / 200 // 5 ms: fades and joins
-	fadeAfter      = 2 * audio.BlockSamples // concealed samples after which a guess becomes quieter
-	fadeLength     = 8 * audio.BlockSamples // and for how long, until it is silent
+	guessSamples   = audio.SampleRate / 400 // a codec guesses at a multiple of 2.5 ms
 )
 
 // player is a peer as one whom we hear: from packets to blocks of PCM. The
@@ -49,6 +48,8 @@ type player struct {
 	next    int64                // timestamp of what would follow it
 	active  bool                 // the last block held audio
 	ending  bool                 // what was queued has been faded out, so what follows must be faded in
+	behind  background           // what is heard behind the voice
+	pause   int                  // samples of it since the last word
 }
 
 // counters are the far end's, restored to their full width.
@@ -73,6 +74,7 @@ func (p *player) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.end()
+	p.behind = background{}
 	p.buffer.Reset()
 	p.unwrap, p.arranged = counters{}, arrangement{}
 	if dec, err := p.codec.NewDecoder(); err == nil {
@@ -186,9 +188,9 @@ func (u *counters) advance(pkt jitter.Packet) {
 	u.spurt = max(u.spurt, pkt.Spurt)
 }
 
-// read fills a block with what is to be heard now and reports whether it holds
-// audio.
-func (p *player) read(out *audio.Block, now time.Time) bool {
+// read fills a block with what is to be heard now, and reports whether it holds
+// audio, and whether that is a voice or what is behind it only.
+func (p *player) read(out *audio.Block, now time.Time) (audible, speaks bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.queued < audio.BlockSamples || p.wanted != jitter.None {
@@ -204,23 +206,50 @@ func (p *player) read(out *audio.Block, now time.Time) bool {
 	}
 	copy(out[:], p.pcm[:audio.BlockSamples])
 	p.drop(audio.BlockSamples)
-	p.active = true
-	return true
+	p.active, p.pause = true, 0
+	return true, true
 }
 
-// drain plays what is left when nothing follows for now, with a soft end.
-func (p *player) drain(out *audio.Block) bool {
+// drain plays what is left when nothing follows for now, and the background after
+// it, or else a soft end.
+func (p *player) drain(out *audio.Block) (audible, speaks bool) {
 	*out = audio.Block{}
 	p.wanted = jitter.None
 	if !p.active {
-		return false
+		return false, false
 	}
-	p.end()
+	speaks = p.pause == 0
+	if p.behind.power() == 0 {
+		p.end()
+	}
+	p.goOnBehind()
 	n := min(p.queued, audio.BlockSamples)
 	copy(out[:], p.pcm[:n])
 	p.drop(n)
-	p.active = p.queued > 0
-	return true
+	p.active = p.queued > 0 || !p.ending
+	return true, speaks
+}
+
+// goOnBehind has the decoder guess how the background goes on, until a block is
+// full or it has faded out.
+func (p *player) goOnBehind() {
+	for p.queued < audio.BlockSamples && !p.ending {
+		n := (audio.BlockSamples - p.queued + guessSamples - 1) / guessSamples * guessSamples
+		if p.pause == 0 {
+			n = max(n, edgeSamples)
+		}
+		pcm := p.scratch[:n:n]
+		if p.dec.Conceal(pcm) != nil {
+			p.ending = true
+			return
+		}
+		p.pause += n
+		gain := p.behind.share(pcm) * backgroundGain(p.pause)
+		ramp(pcm, p.gain, gain)
+		p.gain = gain
+		p.queued += copy(p.pcm[p.queued:], pcm)
+		p.ending = gain == 0
+	}
 }
 
 // last fills a block with the soft end of what is heard now, and reports whether
@@ -279,9 +308,16 @@ func (p *player) produce(d jitter.Decision) {
 		p.failed++
 		clear(pcm)
 	}
+	if cut || p.ending || d.Action != jitter.Play || d.Concealed > 0 || err != nil {
+		p.behind.cut() // a decoder begins with a fade
+	} else {
+		p.behind.push(pcm)
+	}
 	switch {
 	case d.Action == jitter.Conceal:
-		p.gain = fadeGuess(pcm, d.Concealed)
+		gain := max(guessGain(d.Concealed+n), p.behind.share(pcm))
+		ramp(pcm, p.gain, gain)
+		p.gain = gain
 	case joins:
 		stretch.CrossFade(pcm, p.joint[:])
 	case cut || p.ending:
@@ -356,20 +392,4 @@ func (p *player) jitterStats() jitter.Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.buffer.Stats()
-}
-
-// fadeGuess makes a long concealment quieter, and returns its gain at the end: a
-// codec's guess is good for a few tens of milliseconds and an artefact after
-// that.
-func fadeGuess(pcm []float32, before int) float32 {
-	gain := float32(1)
-	for i := range pcm {
-		over := before + i - fadeAfter
-		if over <= 0 {
-			continue
-		}
-		gain = max(0, 1-float32(over)/fadeLength)
-		pcm[i] *= gain
-	}
-	return gain
 }

@@ -7,6 +7,8 @@
 // was replaced by a good imitation, as a codec conceals a packet or two, can't
 // be told from speech that was heard: for these, see what the listener counted.
 //
+// A Recogniser tells what is said in it, for somebody who doesn't know.
+//
 // One talker is compared with one recording. Others that are audible at the
 // same time hide it. A gap may seem up to 40 ms shorter than it was, and 60 ms
 // if what is left of the speech follows without silence.
