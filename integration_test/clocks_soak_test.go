@@ -39,11 +39,11 @@ func TestSoakAnHourOfTwoClocks(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		first, last := [2]time.Duration{}, [2]time.Duration{}
 		for n := range int(length / part) {
-			before := [2]tally{}
+			before := [2]harm{}
 			sums := [2]time.Duration{}
 			for i, listener := range who {
 				j := listener.peer(who[1-i].Self()).Jitter
-				before[i], sums[i] = tally{float64(j.PlayedSamples), float64(j.ConcealedSamples + j.DiscardedSamples)}, j.DelaySum
+				before[i], sums[i] = harm{float64(j.PlayedSamples), float64(j.ConcealedSamples + j.DiscardedSamples)}, j.DelaySum
 			}
 			time.Sleep(part)
 			for i, listener := range who {

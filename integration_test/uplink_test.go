@@ -89,15 +89,15 @@ func skipUnderRaceDetector(t *testing.T) {
 	}
 }
 
-// tally is what a listener missed of what the talker said.
-type tally struct{ played, missed float64 }
+// harm is what a listener missed of what the talker said.
+type harm struct{ played, missed float64 }
 
-func (s *star) tally(listener int) tally {
+func (s *star) harm(listener int) harm {
 	j := s.listeners[listener].peer(s.talker.Self()).Jitter
-	return tally{float64(j.PlayedSamples + j.ConcealedSamples), float64(j.ConcealedSamples + j.DiscardedSamples)}
+	return harm{float64(j.PlayedSamples + j.ConcealedSamples), float64(j.ConcealedSamples + j.DiscardedSamples)}
 }
 
-func (t tally) percent() float64 { return 100 * t.missed / max(1, t.played) }
+func (h harm) percent() float64 { return 100 * h.missed / max(1, h.played) }
 
 // listening lets them talk for a time, and looks at what each listener is sent
 // every 100 ms.
@@ -131,7 +131,7 @@ func TestEightListenersShareAThinUplink(t *testing.T) {
 		s.listening(length-5*time.Second, func(int, session.PeerStats) {})
 		after := s.net.Uplink(0)
 		for i := range ways {
-			heard := s.tally(i)
+			heard := s.harm(i)
 			t.Logf("listener %d, loss %.0f %%: %.3f %% concealed, lean for %v of the first 5 s", i, 100*ways[i].Loss, heard.percent(), time.Duration(lean[i])*100*ms)
 			if ways[i].Loss == 0 && heard.percent() > 0.2 {
 				t.Errorf("listener %d on a good way: %.3f %% concealed, want at most 0.2", i, heard.percent())
@@ -165,17 +165,17 @@ func TestEightListenersShareAnUplinkWithoutAQueue(t *testing.T) {
 		s := newStar(t, 5, rate, 40*ms, ways)
 		defer s.close(t)
 		time.Sleep(settle)
-		var before [8]tally
+		var before [8]harm
 		for i := range before {
-			before[i] = s.tally(i)
+			before[i] = s.harm(i)
 		}
-		all := tally{}
+		all := harm{}
 		start := s.net.Uplink(0)
 		time.Sleep(length)
 		end := s.net.Uplink(0)
 		for i := range before {
-			now := s.tally(i)
-			heard := tally{now.played - before[i].played, now.missed - before[i].missed}
+			now := s.harm(i)
+			heard := harm{now.played - before[i].played, now.missed - before[i].missed}
 			all.played, all.missed = all.played+heard.played, all.missed+heard.missed
 			t.Logf("listener %d, loss %.0f %%: %.3f %% concealed", i, 100*ways[i].Loss, heard.percent())
 			if heard.percent() > 4 || audiotest.Duration(heard.played) < length/2 {
@@ -218,7 +218,7 @@ func TestASlowListenerCostsTheOthersNothing(t *testing.T) {
 		s.set(1, linkem.Impairment{Delay: 25 * ms, Loss: 1})
 		s.listening(10*time.Second, watch)
 		for _, i := range []int{0, 2, 3} {
-			if heard := s.tally(i); heard.missed > 0 || audiotest.Duration(heard.played) < 15*time.Second {
+			if heard := s.harm(i); heard.missed > 0 || audiotest.Duration(heard.played) < 15*time.Second {
 				t.Errorf("listener %d missed %v of %v", i, audiotest.Duration(heard.missed), audiotest.Duration(heard.played))
 			}
 		}

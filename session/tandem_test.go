@@ -90,7 +90,10 @@ func (c *tandem) run(t *testing.T, length time.Duration) {
 			}
 		}
 		c.onWay = slices.Delete(c.onWay, 0, n)
-		if !asleep && c.pl.read(&out, c.listenerTime(now)) {
+		if asleep {
+			continue
+		}
+		if _, speaks := c.pl.read(&out, c.listenerTime(now)); speaks {
 			c.watch(now, now-c.saidAt())
 		}
 	}
