@@ -41,6 +41,7 @@ var floors = map[string]floor{
 	"p2p/link":     {level: 1, pure: true, imports: []string{"identity"}},
 
 	"audio/jitter":  {level: 2, pure: true, imports: []string{"audio/emodel"}},
+	"audio/oggopus": {level: 2, pure: true, imports: []string{"codec"}},
 	"audio/stretch": {level: 2, pure: true},
 	"session/wire": {
 		level: 2, pure: true,
