@@ -37,6 +37,7 @@ type player struct {
 	malformed uint64
 	failed    uint64 // packets that the decoder refused
 	bytes     uint64
+	arrived   *arrivals // nil until somebody taps it
 
 	pcm     [queueSamples]float32 // decoded and not yet played
 	queued  int
@@ -74,6 +75,9 @@ func (p *player) reset() {
 	p.end()
 	p.buffer.Reset()
 	p.unwrap = counters{}
+	if p.arrived != nil {
+		p.arrived.resets++
+	}
 	if dec, err := p.codec.NewDecoder(); err == nil {
 		p.dec = dec
 	}
@@ -116,7 +120,7 @@ func (p *player) receive(b []byte, at time.Time) {
 		p.pushCopy(main, copies[0], true, at)
 		copies = copies[1:]
 	}
-	if p.buffer.Push(main, at) != jitter.Rejected {
+	if p.push(main, at) != jitter.Rejected {
 		p.unwrap.advance(main)
 	}
 	for _, c := range copies {
@@ -133,7 +137,7 @@ func (p *player) pushCopy(main jitter.Packet, c wire.Copy, twin bool, at time.Ti
 		return
 	}
 	earlier.Copy = !twin
-	p.buffer.Push(earlier, at)
+	p.push(earlier, at)
 }
 
 // restore gives a packet its full numbers, and its duration, which its payload
