@@ -74,6 +74,11 @@ var floors = map[string]floor{
 		imports: []string{"identity", "audio", "audio/emodel", "audio/jitter", "audio/stretch", "codec", "session/wire", "p2p/link"},
 	},
 
+	"record": {
+		level: 5, goroutines: true,
+		imports: []string{"identity", "audio", "audio/oggopus", "codec", "session"},
+	},
+
 	".": {
 		level:      5,
 		imports:    []string{"identity", "audio", "audio/jitter", "audio/stretch", "audio/portaudio", "codec", "codec/opus", "p2p", "p2p/link", "session"},

@@ -26,10 +26,10 @@ const (
 func appendSilence(b []byte, samples int64) ([]byte, int64) {
 	for _, s := range silences {
 		n := min(samples/s.samples, mostFrames)
-		switch {
-		case n == 0:
+		switch n {
+		case 0:
 			continue
-		case n == 1:
+		case 1:
 			b = append(b, s.toc)
 		default:
 			b = append(b, s.toc|severalFrames, byte(n))
