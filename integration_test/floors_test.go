@@ -74,6 +74,11 @@ var floors = map[string]floor{
 		imports: []string{"identity", "audio", "audio/emodel", "audio/jitter", "audio/stretch", "codec", "session/wire", "p2p/link"},
 	},
 
+	"metrics": {
+		level:      5,
+		imports:    []string{"audio", "p2p/link", "session"},
+		thirdParty: []string{"github.com/prometheus/client_golang/prometheus"},
+	},
 	"record": {
 		level: 5, goroutines: true,
 		imports: []string{"identity", "audio", "audio/oggopus", "codec", "session"},
