@@ -192,8 +192,7 @@ func TestAKilledProcessLeavesFilesThatPlay(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer child.Wait()
-	defer child.Process.Kill()
+	defer func() { _, _ = child.Process.Kill(), child.Wait() }() // if something fails before
 	// It is killed when its slowest file holds about three seconds.
 	slowest := filepath.Join(dir, "ogg", "mix.ogg")
 	for size := int64(0); size < 3*6000; {
