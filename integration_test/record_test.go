@@ -17,6 +17,7 @@ import (
 
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/audiotest"
+	"github.com/parley-voice/parley/audio/oggopus"
 	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/codec/opus"
 	rec "github.com/parley-voice/parley/record"
@@ -272,4 +273,65 @@ func TestRecordedPacketsAreThoseThatWereSent(t *testing.T) {
 	if speech < 150 {
 		t.Errorf("%d of %d packets are in the file", speech, len(sent))
 	}
+}
+
+// What recordings cost on a disk, for docs/recording.md; -v prints it.
+func TestWhatRecordingsCost(t *testing.T) {
+	const minutes = 5
+	said := audiotest.Babble(3, minutes*time.Minute)
+	for _, tt := range []struct {
+		format    rec.Format
+		low, high float64 // MB an hour
+	}{{rec.OggOpus, 5, 14}, {rec.WAV, 345, 346}} {
+		dir := t.TempDir()
+		synctest.Test(t, func(t *testing.T) {
+			net := sessiontest.NewNetwork(sessiontest.Config{})
+			defer net.Close()
+			s := takesPart(t, net, 1, said)
+			defer s.Close()
+			r, err := rec.Start(s, dir, rec.Config{Format: tt.format})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(minutes * time.Minute)
+			if err := r.Stop(); err != nil {
+				t.Fatal(err)
+			}
+		})
+		info, err := os.Stat(filepath.Join(dir, sessiontest.PeerID(1).String()+"."+tt.format.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cost := float64(info.Size()) / 1e6 * 60 / minutes
+		t.Logf("%v, speech: %.1f MB an hour", tt.format, cost)
+		if cost < tt.low || cost > tt.high {
+			t.Errorf("%v: %.2f MB an hour, want %v to %v", tt.format, cost, tt.low, tt.high)
+		}
+	}
+	cost := float64(silentBytes(t, time.Hour)) / 1e6
+	t.Logf("ogg, silence: %.1f MB an hour", cost)
+	if cost > 0.65 {
+		t.Errorf("silence: %.2f MB an hour", cost)
+	}
+}
+
+// silentBytes is what silence takes in a file of Ogg Opus.
+func silentBytes(t *testing.T, d time.Duration) int64 {
+	t.Helper()
+	var file countingWriter
+	s, err := oggopus.NewWriter(&file, oggopus.Config{})
+	if err == nil {
+		err = errors.Join(s.WriteSilence(int64(audiotest.Samples(d))), s.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int64(file)
+}
+
+type countingWriter int64
+
+func (w *countingWriter) Write(b []byte) (int, error) {
+	*w += countingWriter(len(b))
+	return len(b), nil
 }

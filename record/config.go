@@ -12,8 +12,8 @@ type Format uint8
 
 // The formats.
 const (
-	OggOpus Format = iota // Ogg Opus, RFC 7845: 10 MB an hour of speech, 0.6 MB an hour of silence
-	WAV                   // 16 bit PCM of 48 kHz: 350 MB an hour of each participant, of which silence takes no room on most disks
+	OggOpus Format = iota // Ogg Opus, RFC 7845: about 9 MB an hour of speech, 0.6 MB an hour of silence
+	WAV                   // 16 bit PCM of 48 kHz: 346 MB an hour of each participant, of which silence takes no room on most disks
 )
 
 // String is "ogg" or "wav", which is also how file names end.

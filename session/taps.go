@@ -50,8 +50,8 @@ type Taps struct {
 
 	// Received is given each packet of a peer once, when it arrives: in the
 	// order of arrival, those that come too late to be heard too, and copies
-	// where they are the first to come. Some may come twice, more than a second
-	// late. PeerLeft and Stop wait for it.
+	// where they are the first to come. One that is very late may come twice.
+	// PeerLeft and Stop wait for it.
 	Received func(identity.PeerID, *Packet)
 
 	// Peer is given what is played of each peer, before volume and mute, for
