@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/audiotest"
@@ -412,5 +413,13 @@ func TestTapsAllocateNothing(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(500, step); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+func TestWhatWaitsIsBounded(t *testing.T) {
+	most := mostPackets*unsafe.Sizeof(packet{}) + mostBlocks*unsafe.Sizeof(block{})
+	t.Logf("at most %.1f MB wait to be written", float64(most)/1e6)
+	if most > 12.5e6 {
+		t.Errorf("%d bytes", most)
 	}
 }
