@@ -275,8 +275,11 @@ func TestTapsComeAndGoWhileOthersAreCalled(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if stays.blocks < 165 || len(stays.take()) < 60 {
-			t.Errorf("%d blocks, %d packets", stays.blocks, len(stays.packets))
+		packets := len(stays.take())
+		stays.mu.Lock()
+		defer stays.mu.Unlock()
+		if stays.blocks < 165 || packets < 60 {
+			t.Errorf("%d blocks, %d packets", stays.blocks, packets)
 		}
 	})
 }
