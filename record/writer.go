@@ -73,7 +73,7 @@ func (t *track) stats() TrackStats {
 }
 
 func (w *writer) packet(p *packet) {
-	t := w.track(p.peer, p.at)
+	t := w.track(p.peer, p.at-int64(p.samples))
 	if t == nil || t.packets == nil {
 		w.r.in.packets.free(p)
 		return
@@ -185,8 +185,15 @@ func (w *writer) note(err *TrackError) {
 	w.r.failed(err)
 }
 
-// close ends all tracks at a time.
+// close ends all tracks, at the same time: the one that is said, or when the last
+// thing that was heard ends.
 func (w *writer) close(end int64) error {
+	for _, t := range w.tracks {
+		if m := t.medium(); m != nil {
+			end = max(end, m.position())
+		}
+	}
+	end = (end + audio.BlockSamples - 1) / audio.BlockSamples * audio.BlockSamples
 	for _, t := range w.tracks {
 		m := t.medium()
 		if m == nil {
