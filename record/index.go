@@ -37,7 +37,7 @@ func (w *writer) index(complete bool) error {
 		SampleRate: second, Complete: complete, Tracks: []IndexTrack{},
 	}
 	for _, t := range w.tracks {
-		k := IndexTrack{File: t.name, Kind: "peer", First: durationOf(t.from).Seconds()}
+		k := IndexTrack{File: t.name, Kind: "peer", First: durationOf(t.from).Round(time.Millisecond).Seconds()}
 		switch t.peer {
 		case "":
 			k.Kind = "mix"

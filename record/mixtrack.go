@@ -17,6 +17,7 @@ type mixer struct {
 	next    int64 // block that is written next
 	newest  int64 // block that something was added to
 	limiter audio.Limiter
+	sum     audio.StereoBlock
 	tail    bool // the limiter holds back the end of a sound
 	out     uint64
 }
@@ -58,10 +59,10 @@ func (m *mixer) flush(until int64, write func(int64, *audio.StereoBlock) error) 
 		if !s.used && !m.tail {
 			continue
 		}
-		pcm := s.pcm
-		m.tail, s.used, s.pcm = s.used, false, audio.StereoBlock{}
-		m.limiter.Process(&pcm)
-		if err := write(number, &pcm); err != nil {
+		m.sum, m.tail = s.pcm, s.used
+		s.used, s.pcm = false, audio.StereoBlock{}
+		m.limiter.Process(&m.sum)
+		if err := write(number, &m.sum); err != nil {
 			return err
 		}
 	}
