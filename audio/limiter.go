@@ -19,6 +19,15 @@ const (
 // the waveform of a low voice.
 var limiterRelease = 1 - math.Exp(-1/(SampleRate*0.150))
 
+// Limiter does for a sum of one's own making what a Mixer does for its mix: it
+// keeps stereo audio within -1..1, leaves what is below LimiterThreshold as it
+// is, and delays all by 1 ms. The zero value is ready. It is not safe for
+// concurrent use, and allocates nothing.
+type Limiter struct{ l limiter }
+
+// Process limits the next 10 ms in place.
+func (l *Limiter) Process(b *StereoBlock) { l.l.Process(b) }
+
 // limiter keeps stereo audio within -1..1 by turning it down where it is too
 // loud, both sides alike. Audio comes out 1 ms later than it went in; that look
 // into the future lets the gain sink in a slope that is over when the peak

@@ -174,3 +174,20 @@ func BenchmarkLimiter(b *testing.B) {
 		})
 	}
 }
+
+// A Limiter of one's own does what that of a Mixer does.
+func TestLimiterIsThatOfTheMixer(t *testing.T) {
+	var own Limiter
+	var inner limiter
+	for _, b := range stereoNoise(50) {
+		for i := range b {
+			b[i] *= 2
+		}
+		same := b
+		own.Process(&b)
+		inner.Process(&same)
+		if b != same || peakOf(&b) > 1 {
+			t.Fatal("limited otherwise")
+		}
+	}
+}

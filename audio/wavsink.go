@@ -85,6 +85,10 @@ func (s *WAVSink) WriteBlock(b *StereoBlock) error {
 	if s.closed {
 		return ErrClosed
 	}
+	return s.append(b)
+}
+
+func (s *WAVSink) append(b *StereoBlock) error {
 	if s.err != nil {
 		return s.err
 	}
@@ -99,6 +103,33 @@ func (s *WAVSink) WriteBlock(b *StereoBlock) error {
 	}
 	if s.stale++; s.stale >= headerBlocks {
 		s.err = s.correct()
+	}
+	return s.err
+}
+
+// WriteSilence appends so many blocks of silence. In a file it leaves a hole that
+// takes no room on most disks, so an hour of it costs nothing. It fails like
+// WriteBlock.
+func (s *WAVSink) WriteSilence(blocks int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	size := int64(BlockSamples * s.frameBytes())
+	if _, ok := s.w.(*os.File); ok && blocks > 1 && s.err == nil {
+		if _, err := s.w.Seek((blocks-1)*size, io.SeekCurrent); err != nil {
+			s.err = fmt.Errorf("audio: write %s: %w", s.name, err)
+			return s.err
+		}
+		s.data += (blocks - 1) * size
+		s.stale += headerBlocks // the header is corrected with the block that ends the hole
+		blocks = 1
+	}
+	for range blocks {
+		if err := s.append(&StereoBlock{}); err != nil {
+			return err
+		}
 	}
 	return s.err
 }

@@ -272,3 +272,50 @@ func TestWAVSinkDoesNotAllocate(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Silence is as long as it is said to be, in memory and as a hole in a file, and
+// what a killed process leaves ends with the last whole second at least.
+func TestWAVSinkWritesSilence(t *testing.T) {
+	for _, blocks := range []int64{0, 1, 2, 99, 100, 101, 5000} {
+		path := filepath.Join(t.TempDir(), "silence.wav")
+		file, err := CreateWAV(path, WAVConfig{Mono: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		memory := &memFile{}
+		inMemory, err := NewWAVSink(memory, WAVConfig{Mono: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		loud := stereoNoise(1)[0]
+		for _, s := range []*WAVSink{file, inMemory} {
+			if err := errors.Join(s.WriteBlock(&loud), s.WriteSilence(blocks), s.WriteBlock(&loud)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		left, err := os.ReadFile(path) // what is there without Close
+		if err != nil {
+			t.Fatal(err)
+		}
+		if says := int64(binary.LittleEndian.Uint32(left[len(left)-int(blocks+2)*960-4:])); says < (blocks-100)*960 {
+			t.Errorf("after %d blocks of silence the header says %d bytes", blocks, says)
+		}
+		if err := errors.Join(file.Close(), inMemory.Close()); err != nil {
+			t.Fatal(err)
+		}
+		whole, err := os.ReadFile(path)
+		if err != nil || !bytes.Equal(whole, memory.data) || len(whole) != wavHeader+int(blocks+2)*960 {
+			t.Errorf("%d blocks of silence: %d bytes in the file, %d in memory, %v", blocks, len(whole), len(memory.data), err)
+		}
+		if err := file.WriteSilence(1); !errors.Is(err, ErrClosed) {
+			t.Errorf("after Close: %v", err)
+		}
+	}
+	full, err := NewWAVSink(&memFile{limit: wavHeader + 3*960}, WAVConfig{Mono: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := full.WriteSilence(4); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("on a full disk: %v", err)
+	}
+}

@@ -41,6 +41,7 @@ var floors = map[string]floor{
 	"p2p/link":     {level: 1, pure: true, imports: []string{"identity"}},
 
 	"audio/jitter":  {level: 2, pure: true, imports: []string{"audio/emodel"}},
+	"audio/oggopus": {level: 2, pure: true, imports: []string{"codec"}},
 	"audio/stretch": {level: 2, pure: true},
 	"session/wire": {
 		level: 2, pure: true,
@@ -71,6 +72,16 @@ var floors = map[string]floor{
 	"session": {
 		level: 4, goroutines: true,
 		imports: []string{"identity", "audio", "audio/emodel", "audio/jitter", "audio/stretch", "codec", "session/wire", "p2p/link"},
+	},
+
+	"metrics": {
+		level:      5,
+		imports:    []string{"audio", "p2p/link", "session"},
+		thirdParty: []string{"github.com/prometheus/client_golang/prometheus"},
+	},
+	"record": {
+		level: 5, goroutines: true,
+		imports: []string{"identity", "audio", "audio/oggopus", "codec", "session"},
 	},
 
 	".": {

@@ -76,6 +76,11 @@ func replay(tb testing.TB, n int) [][]byte {
 
 func TestCaptureToWireAllocatesNothing(t *testing.T) {
 	c := still(t, &loop{}, 4)
+	var tapped int
+	c.s.Tap(Taps{
+		Microphone: func(*audio.Block, time.Time, bool) { tapped++ },
+		Said:       func(p *Packet) { tapped += p.Samples },
+	})
 	b := loudBlock()
 	now := time.Unix(1000, 0)
 	step := func() {
@@ -92,12 +97,20 @@ func TestCaptureToWireAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(500, step); n != 0 {
 		t.Errorf("%v allocations a block from microphone to link, want 0", n)
 	}
+	if want := 500*(1+audio.BlockSamples) - 960; tapped < want {
+		t.Errorf("%d blocks and samples were tapped, want %d", tapped, want)
+	}
 }
 
 func TestWireToMixAllocatesNothing(t *testing.T) {
 	const warm, runs = 100, 400
 	packets := replay(t, warm+runs+10)
 	c := still(t, &loop{}, 3)
+	var tapped int
+	c.s.Tap(Taps{
+		Received: func(_ identity.PeerID, p *Packet) { tapped += p.Samples },
+		Peer:     func(identity.PeerID, *audio.Block, bool) { tapped++ },
+	})
 	var mixer audio.Mixer
 	var out audio.StereoBlock
 	now := time.Unix(1000, 0)
@@ -118,6 +131,9 @@ func TestWireToMixAllocatesNothing(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(runs, step); n != 0 {
 		t.Errorf("%v allocations per 20 ms from link to mix, want 0", n)
+	}
+	if want := 3 * runs * (2 + 900); tapped < want {
+		t.Errorf("%d blocks and samples were tapped, want %d", tapped, want)
 	}
 	for _, p := range c.roster.list() {
 		if st := p.player.jitterStats(); st.PlayedSamples < runs*900 {

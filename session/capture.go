@@ -23,6 +23,7 @@ type captureState struct {
 	mix    audio.Block // what was heard then
 	ended  bool
 	wire   [link.MaxMessage]byte
+	tapped Packet // what those who tap our voice are given
 
 	device   atomic.Int64  // steady delay of the microphone, in nanoseconds; for others
 	level    atomicLevel   // RMS of the microphone; for Stats
@@ -166,6 +167,7 @@ func (c *conversation) speak(mic *audio.Block) {
 		Muted:   c.s.Muted() || !c.mic.open || cs.ended,
 		Talking: c.s.Talking(),
 	})
+	c.tapMicrophone(mic, open)
 	said, err := cs.talker.push(mic, open)
 	if err != nil {
 		cs.errs.Add(1)
@@ -174,6 +176,7 @@ func (c *conversation) speak(mic *audio.Block) {
 	if said != nil && !c.isDone() {
 		cs.spoken.Add(1)
 		cs.talker.wanted = c.send(said)
+		c.tapSaid(said)
 	}
 }
 

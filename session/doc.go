@@ -14,8 +14,8 @@
 // and remembers; send.go gives each listener its packet; the link carries it;
 // receive.go parses it into the talker's jitter buffer; player.go decodes,
 // conceals and stretches; playback.go mixes all talkers for the speaker.
-// Beside them control.go exchanges hellos, states and reports, and roster.go
-// keeps the list of peers.
+// Beside them control.go exchanges hellos, states and reports, roster.go keeps
+// the list of peers, and taps.go gives out what passes.
 //
 // # Goroutines
 //

@@ -40,6 +40,7 @@ func (c *conversation) runPlayback() {
 		if paced {
 			at = time.Now().Add(c.speaker.latency())
 		}
+		c.tapMix(&out, at)
 		c.mix.put(&mono, at)
 		failed := c.writeSpeaker(&out, at)
 		if paced && failed {
@@ -77,6 +78,7 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 		if p.hearing.push(block, speaks) {
 			c.emit(Speaking{Peer: p.id, Active: speaks})
 		}
+		c.tapPeer(p.id, block, audible)
 		gain, taps := p.settings.now()
 		for _, tap := range taps {
 			if c.isDone() {

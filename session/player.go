@@ -37,6 +37,7 @@ type player struct {
 	malformed uint64
 	failed    uint64 // packets that the decoder refused
 	bytes     uint64
+	arrived   *arrivals // nil until somebody taps it
 
 	pcm     [queueSamples]float32 // decoded and not yet played
 	queued  int
@@ -77,6 +78,9 @@ func (p *player) reset() {
 	p.behind = background{}
 	p.buffer.Reset()
 	p.unwrap, p.arranged = counters{}, arrangement{}
+	if p.arrived != nil {
+		p.arrived.resets++
+	}
 	if dec, err := p.codec.NewDecoder(); err == nil {
 		p.dec = dec
 	}
@@ -122,7 +126,7 @@ func (p *player) receive(b []byte, at time.Time) {
 	if main.Samples > 0 && p.arranged.look(&v) {
 		p.buffer.SendingChanged()
 	}
-	if p.buffer.Push(main, at) != jitter.Rejected {
+	if p.push(main, at) != jitter.Rejected {
 		p.unwrap.advance(main)
 	}
 	for _, c := range copies {
@@ -139,7 +143,7 @@ func (p *player) pushCopy(main jitter.Packet, c wire.Copy, twin bool, at time.Ti
 		return
 	}
 	earlier.Copy = !twin
-	p.buffer.Push(earlier, at)
+	p.push(earlier, at)
 }
 
 // restore gives a packet its full numbers, and its duration, which its payload

@@ -24,7 +24,7 @@ func (c *conversation) Voice(id identity.PeerID, b []byte, at time.Time) {
 	}
 	h := &p.hearing
 	if h.understood.Load() || int64(at.Sub(c.started)) < h.ungreeted.Load() {
-		p.player.receive(b, at)
+		c.receive(p, b, at)
 	}
 }
 

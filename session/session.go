@@ -24,6 +24,7 @@ type Session struct {
 	cfg    Config
 	log    *slog.Logger
 	events *eventQueue
+	taps   tapList
 
 	muted, deafened, talking atomic.Bool
 

@@ -22,11 +22,10 @@ const (
 // both; here it is the command line, and who knocks. All is called from the
 // goroutine of runTerminal.
 type door struct {
-	opt      *options
-	voice    *parley.Voice
-	recorder *recorder
-	stats    *statsWriter
-	out      io.Writer
+	opt   *options
+	voice *parley.Voice
+	stats *statsWriter
+	out   io.Writer
 
 	members map[identity.PeerID]bool // who is in the lobby's room
 	guests  map[identity.PeerID]*guest
@@ -40,9 +39,9 @@ type guest struct {
 	away time.Time // since when it can't be reached; zero if it can
 }
 
-func newDoor(opt *options, voice *parley.Voice, recorder *recorder, stats *statsWriter, out io.Writer) *door {
+func newDoor(opt *options, voice *parley.Voice, stats *statsWriter, out io.Writer) *door {
 	return &door{
-		opt: opt, voice: voice, recorder: recorder, stats: stats, out: out,
+		opt: opt, voice: voice, stats: stats, out: out,
 		members: map[identity.PeerID]bool{},
 		guests:  map[identity.PeerID]*guest{}, names: map[identity.PeerID]string{}, numbers: map[identity.PeerID]string{},
 	}
@@ -58,10 +57,7 @@ func (d *door) admit(id identity.PeerID) error {
 		}
 		d.guests[id] = &guest{away: time.Now()}
 	}
-	err := d.recorder.follow(id)
-	if err == nil {
-		err = d.voice.PeerJoined(id)
-	}
+	err := d.voice.PeerJoined(id)
 	if err != nil {
 		delete(d.guests, id)
 	}
@@ -73,9 +69,7 @@ func (d *door) admit(id identity.PeerID) error {
 func (d *door) dismiss(id identity.PeerID) error {
 	d.stats.left(id)
 	delete(d.guests, id)
-	err := d.voice.PeerLeft(id)
-	d.recorder.unfollow(id)
-	return err
+	return d.voice.PeerLeft(id)
 }
 
 // reachable, away and gone follow what becomes of peers. Who is on the command

@@ -131,9 +131,12 @@ func converse(ctx context.Context, opt *options, h host.Host, voice *parley.Voic
 
 	// Second call: so are they. The lobby says so, or the command line, with
 	// voice.PeerJoined in door.admit. Whoever else knocks may be let in later.
-	recorder := newRecorder(opt.record, voice)
-	defer func() { err = errors.Join(err, recorder.close()) }()
-	door := newDoor(opt, voice, recorder, stats, os.Stdout)
+	stopRecording, err := startRecording(opt, voice)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopRecording()) }()
+	door := newDoor(opt, voice, stats, os.Stdout)
 	for _, p := range opt.peers {
 		if p.ID == h.ID() {
 			return fmt.Errorf("--peer %s is this very identity: give one of the two another --key", p.ID)

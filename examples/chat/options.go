@@ -17,6 +17,7 @@ import (
 	"github.com/parley-voice/parley/examples/lobby/client"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p"
+	"github.com/parley-voice/parley/record"
 	"github.com/parley-voice/parley/session"
 )
 
@@ -57,10 +58,12 @@ type options struct {
 	record   string
 	accept   string
 	log      string
+
+	recordFormat record.Format
 }
 
 func parseOptions(args []string) (*options, error) {
-	o := &options{}
+	o := &options{recordFormat: record.WAV}
 	fs := flag.NewFlagSet("chat", flag.ContinueOnError)
 	var peers []string
 	var lobby, relays []string
@@ -83,7 +86,8 @@ func parseOptions(args []string) (*options, error) {
 	fs.BoolVar(&o.headless, "headless", false, "use neither terminal nor sound devices unless asked for")
 	fs.DurationVar(&o.duration, "duration", 0, "stop after this `time` (default talk until interrupted)")
 	fs.StringVar(&o.stats, "stats", "", "`file` to append statistics to, a JSON object per second")
-	fs.StringVar(&o.record, "record", "", "`directory` for a WAV file of every peer's voice")
+	fs.StringVar(&o.record, "record", "", "`directory` for a file of every voice, our own included, all on one time line")
+	fs.Func("record-format", "`format` of these files: wav, or ogg for Opus as it was received (default wav)", o.setRecordFormat)
 	fs.StringVar(&o.log, "log", "", "`file` to append to what happens to paths, lanes and devices, for when something goes wrong")
 	fs.StringVar(&o.accept, "accept", "", "who may knock without being listed: ask, any or listed (default ask; listed with --headless)")
 	if err := parse(fs, usage, args); err != nil {
@@ -198,6 +202,16 @@ func parseInfos(texts []string) ([]peer.AddrInfo, error) {
 		return nil, fmt.Errorf("an address needs /p2p/ and the peer ID at its end: %w", err)
 	}
 	return infos, nil
+}
+
+func (o *options) setRecordFormat(s string) error {
+	for _, f := range []record.Format{record.WAV, record.OggOpus} {
+		if s == f.String() {
+			o.recordFormat = f
+			return nil
+		}
+	}
+	return errors.New("it is wav or ogg")
 }
 
 func either(value string, condition bool, yes, no string) string {

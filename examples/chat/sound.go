@@ -1,15 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"sync"
 
 	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/audio"
-	"github.com/parley-voice/parley/identity"
+	"github.com/parley-voice/parley/record"
 )
 
 // sound is where the voice comes from and goes to. A nil source or sink means
@@ -72,84 +69,22 @@ func (s *sound) err() error {
 	return nil
 }
 
-// recorder writes a WAV file per peer, with the taps that any application can
-// use to have the PCM of a peer for itself.
-type recorder struct {
-	dir   string
-	voice *parley.Voice
-	files map[identity.PeerID]*track
-	takes map[identity.PeerID]int // how many files there are
-	err   error                   // the first that was met when a file was finished
-}
-
-type track struct {
-	remove func()
-	mu     sync.Mutex
-	file   *audio.WAVSink
-	err    error
-}
-
-func newRecorder(dir string, voice *parley.Voice) *recorder {
-	return &recorder{dir: dir, voice: voice, files: make(map[identity.PeerID]*track), takes: make(map[identity.PeerID]int)}
-}
-
-// follow records a peer until unfollow. Who comes back gets another file.
-func (r *recorder) follow(id identity.PeerID) error {
-	if r.dir == "" || r.files[id] != nil {
-		return nil
+// startRecording records everybody until stop is called, if that is asked for.
+func startRecording(opt *options, voice *parley.Voice) (stop func() error, err error) {
+	if opt.record == "" {
+		return func() error { return nil }, nil
 	}
-	if err := os.MkdirAll(r.dir, 0o755); err != nil {
-		return fmt.Errorf("--record: %w", err)
-	}
-	name := id.String()
-	if take := r.takes[id] + 1; take > 1 {
-		name += fmt.Sprintf("-%d", take)
-	}
-	file, err := audio.CreateWAV(filepath.Join(r.dir, name+".wav"), audio.WAVConfig{Mono: true})
+	r, err := record.Start(voice, opt.record, record.Config{
+		Format:    opt.recordFormat,
+		OnFailure: func(err error) { fmt.Fprintln(os.Stderr, "chat: --record:", err) },
+	})
 	if err != nil {
-		return fmt.Errorf("--record: %w", err)
+		return nil, fmt.Errorf("--record: %w", err)
 	}
-	t := &track{file: file}
-	t.remove = r.voice.TapPeer(id, t.write)
-	r.files[id] = t
-	r.takes[id]++
-	return nil
-}
-
-func (r *recorder) unfollow(id identity.PeerID) {
-	t := r.files[id]
-	if t == nil {
-		return
-	}
-	delete(r.files, id)
-	t.remove()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	err := errors.Join(t.err, t.file.Close())
-	t.err = audio.ErrClosed // a call may be under way
-	if r.err == nil {
-		r.err = err
-	}
-}
-
-func (t *track) write(b *audio.Block) {
-	var stereo audio.StereoBlock
-	for i, x := range b {
-		stereo[2*i], stereo[2*i+1] = x, x
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.err == nil {
-		t.err = t.file.WriteBlock(&stereo)
-	}
-}
-
-func (r *recorder) close() error {
-	for id := range r.files {
-		r.unfollow(id)
-	}
-	if r.err != nil {
-		return fmt.Errorf("--record: %w", r.err)
-	}
-	return nil
+	return func() error {
+		if err := r.Stop(); err != nil {
+			return fmt.Errorf("--record: %w", err)
+		}
+		return nil
+	}, nil
 }
