@@ -18,7 +18,8 @@ import (
 type post struct {
 	mu   sync.Mutex
 	lose func(from identity.PeerID, b []byte) bool
-	sent map[byte]int // by kind
+	wait func(from identity.PeerID) // called within Send
+	sent map[byte]int               // by kind
 	lost int
 }
 
@@ -39,7 +40,11 @@ func posted(t *testing.T, cfg Config) (a, b *Transport, x, y *counter, p *post) 
 			if lose {
 				p.lost++
 			}
+			wait := p.wait
 			p.mu.Unlock()
+			if wait != nil {
+				wait(from.Self())
+			}
 			if !lose {
 				_ = to.Receive(from.Self(), m)
 			}
@@ -60,6 +65,12 @@ func (p *post) setLose(lose func(from identity.PeerID, b []byte) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lose = lose
+}
+
+func (p *post) setWait(wait func(from identity.PeerID)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wait = wait
 }
 
 func (p *post) count(kind byte) int {

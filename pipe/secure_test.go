@@ -284,6 +284,8 @@ func TestKeysAreRenewed(t *testing.T) {
 					time.Sleep(20 * time.Millisecond)
 				}
 				time.Sleep(time.Second)
+				mu.Lock()
+				defer mu.Unlock()
 				if n := len(keys); n < 5 || n > 7 {
 					t.Errorf("%d keys in 10 minutes, want 5 or 6", n)
 				}

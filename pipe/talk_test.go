@@ -97,15 +97,13 @@ func TestLostAcknowledgementsDontCutTheNextWord(t *testing.T) {
 // same.
 func TestVoiceLeavesRoomForControl(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b, _, y, _ := posted(t, Config{})
+		a, b, _, y, post := posted(t, Config{})
 		joinBoth(t, a, b)
-		send := a.cfg.Send
-		a.mu.Lock()
-		a.cfg.Send = func(to identity.PeerID, m []byte, reliable bool) error {
-			time.Sleep(25 * time.Millisecond)
-			return send(to, m, reliable)
-		}
-		a.mu.Unlock()
+		post.setWait(func(from identity.PeerID) {
+			if from == a.Self() {
+				time.Sleep(25 * time.Millisecond)
+			}
+		})
 		for i := range 1000 {
 			_ = a.SendVoice(b.Self(), []byte("word"))
 			if i%100 == 50 {
@@ -197,16 +195,14 @@ func TestChangesOfPathThatWait(t *testing.T) {
 // What waited while the pipe blocked isn't sent a second late.
 func TestStaleVoiceIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b, _, y, _ := posted(t, Config{})
+		a, b, _, y, post := posted(t, Config{})
 		joinBoth(t, a, b)
 		gate := make(chan struct{})
-		send := a.cfg.Send
-		a.mu.Lock()
-		a.cfg.Send = func(to identity.PeerID, m []byte, reliable bool) error {
-			<-gate
-			return send(to, m, reliable)
-		}
-		a.mu.Unlock()
+		post.setWait(func(from identity.PeerID) {
+			if from == a.Self() {
+				<-gate
+			}
+		})
 		for range 10 {
 			_ = a.SendVoice(b.Self(), []byte("stale"))
 			time.Sleep(20 * time.Millisecond)
