@@ -78,7 +78,7 @@ var floors = map[string]floor{
 		},
 	},
 	"follow": {
-		level:      3,
+		level: 3, goroutines: true,
 		imports:    []string{"identity", "p2p/link"},
 		thirdParty: []string{"github.com/libp2p/go-libp2p/core"},
 	},
