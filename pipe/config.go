@@ -21,7 +21,7 @@ type Ways uint8
 
 // The ways of a pipe.
 const (
-	BothWays       Ways = iota // a reliable ordered one, and one that may lose and reorder
+	BothWays       Ways = iota // a reliable ordered one, and one that may lose and reorder; a path needs both
 	UnreliableOnly             // every message may be lost, doubled or reordered
 	ReliableOnly               // every message waits for those before it
 )

@@ -180,7 +180,7 @@ func (p *pair) respondedLocked(b []byte, now time.Time) error {
 	h := p.offer.handshake
 	payload, _, err := h.read(b[keyHeader:], now)
 	if err != nil { // anybody may have made it: wait for the right one
-		if p.again() != nil {
+		if p.offer.again() != nil {
 			p.offer = nil
 		}
 		return ErrForged
@@ -210,16 +210,31 @@ func (p *pair) respondedLocked(b []byte, now time.Time) error {
 	return nil
 }
 
-// again brings the offer's handshake back to where a response is expected.
-func (c *contact) again() error {
-	h := c.offer.handshake
+// again brings the handshake back to where a response is expected.
+func (o *offer) again() error {
+	if o.handshake.own.insecure {
+		return nil
+	}
+	if err := o.handshake.restart(); err != nil {
+		return err
+	}
+	_, _, err := o.handshake.write(nil, nil, o.made)
+	return err
+}
+
+// again brings the handshake back to where a confirmation is expected.
+func (a *answer) again(payload []byte, now time.Time) error {
+	h := a.handshake
 	if h.own.insecure {
 		return nil
 	}
 	if err := h.restart(); err != nil {
 		return err
 	}
-	_, _, err := h.write(nil, nil, c.offer.made)
+	if _, _, err := h.read(a.initiation[keyHeader:], now); err != nil {
+		return err
+	}
+	_, _, err := h.write(nil, payload, now)
 	return err
 }
 
@@ -230,13 +245,19 @@ func (p *pair) confirmedLocked(b []byte, now time.Time) error {
 	}
 	h := p.answer.handshake
 	payload, k, err := h.read(b[keyHeader:], now)
-	if err != nil || k == nil {
+	if err != nil { // as above, within the budget: only what is nearly right has spoiled anything
+		if p.spend(now) && p.answer.again(p.t.own.payload(p.mine), now) != nil {
+			p.answer, p.respond = nil, false
+		}
 		return ErrForged
 	}
 	p.answer, p.respond = nil, false
 	far, err := h.verify(payload)
 	if err != nil {
 		return p.refuseLocked(err, now)
+	}
+	if k == nil {
+		return ErrForged
 	}
 	k.confirmed = true
 	before := p.current

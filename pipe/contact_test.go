@@ -223,3 +223,41 @@ func TestReasonsAreWords(t *testing.T) {
 		}
 	})
 }
+
+// Each handshake message comes changed at first, at one byte after another, and then as
+// it is: the right one is taken all the same, at once.
+func TestHandshakeMessagesThatWereChanged(t *testing.T) {
+	for kind := kindInitiation; kind < kindData; kind++ {
+		for _, part := range []int{0, 40, 90, 150} {
+			synctest.Test(t, func(t *testing.T) {
+				a, b, _, _, post := posted(t, Config{})
+				done := false
+				post.setLose(func(from identity.PeerID, m []byte) bool {
+					at := keyHeader + part
+					if done || m[0]&0x0f != kind || at >= len(m) {
+						return false
+					}
+					done = true
+					to := a
+					if from == a.Self() {
+						to = b
+					}
+					changed := bytes.Clone(m)
+					changed[at] ^= 1
+					_ = to.Receive(from, changed)
+					return false
+				})
+				joinBoth(t, a, b)
+				if !up(a, b) {
+					t.Errorf("kind %d changed at %d: no path", kind, part)
+				}
+				time.Sleep(10 * time.Second)
+				for _, s := range []link.Stats{a.Stats(b.Self()), b.Stats(a.Self())} {
+					if s.PathChanges != 1 {
+						t.Errorf("kind %d changed at %d: %d changes of path", kind, part, s.PathChanges)
+					}
+				}
+			})
+		}
+	}
+}

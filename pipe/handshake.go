@@ -70,7 +70,7 @@ type handshake struct {
 	peer      identity.PeerID // who has to be at the other end
 	initiator bool
 	prologue  []byte
-	seed      []byte // of the initiator's ephemeral key, so that it can begin again
+	seed      []byte // of the ephemeral key, so that it can begin again
 	noise     *noise.HandshakeState
 }
 
@@ -89,15 +89,14 @@ func (c *credentials) begin(id uint32, self, peer identity.PeerID, initiator boo
 	if c.insecure {
 		return h, nil
 	}
-	if initiator {
-		h.seed = make([]byte, 32)
-		_, _ = rand.Read(h.seed) // never fails
-	}
+	h.seed = make([]byte, 32)
+	_, _ = rand.Read(h.seed) // never fails
 	return h, h.restart()
 }
 
-// restart brings a handshake to its beginning. The initiator's first message is
-// the same again.
+// restart brings a handshake to its beginning, for one whose state a message spoiled
+// that wasn't the right one. What is read and written next must be the same as
+// before; it is then written with the same bytes.
 func (h *handshake) restart() (err error) {
 	cfg := noise.Config{
 		CipherSuite:   noise.NewCipherSuite(noise.DH25519, noise.CipherChaChaPoly, noise.HashSHA256),
@@ -106,9 +105,7 @@ func (h *handshake) restart() (err error) {
 		Prologue:      h.prologue,
 		StaticKeypair: h.own.static,
 	}
-	if h.initiator {
-		cfg.Random = bytes.NewReader(h.seed)
-	}
+	cfg.Random = bytes.NewReader(h.seed)
 	h.noise, err = noise.NewHandshakeState(cfg)
 	return err
 }

@@ -98,7 +98,7 @@ func (p *pair) renewLocked(far uint64) {
 	p.inbox.purgeLocked(p)
 	p.far, p.up = far, false
 	p.in, p.seen, p.flight = incoming{}, window{}, flight{}
-	p.voice.count = 0
+	p.dropVoiceLocked()
 	p.current, p.next, p.previous, p.confirmation = nil, nil, nil, nil
 }
 
@@ -120,8 +120,7 @@ func (p *pair) downLocked(reason string, now time.Time) {
 		p.stats.PathChanges++
 		p.tries, p.tryAt = 0, now
 	}
-	p.stats.VoiceDropped += uint64(p.voice.count)
-	p.voice.count = 0
+	p.dropVoiceLocked()
 	p.up, p.reason, p.since = false, reason, now
 	p.tellPathLocked()
 	p.wakeLocked()
@@ -163,6 +162,11 @@ func (p *pair) overLocked() {
 		p.t.recycleLocked(b)
 	}
 	p.in = incoming{}
+}
+
+func (p *pair) dropVoiceLocked() {
+	p.stats.VoiceDropped += uint64(p.voice.count)
+	p.voice.count = 0
 }
 
 func (p *pair) tellPathLocked() {
