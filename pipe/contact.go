@@ -14,6 +14,7 @@ const (
 	offerLife   = 10 * time.Second // of an initiation; then another one is made
 	rekeyAfter  = 2 * time.Minute
 	keyLimit    = 6 * time.Minute
+	answerLife  = 2 * offerLife
 	keyOverlap  = 10 * time.Second // for which old keys open what is late
 	confirmWait = 100 * time.Millisecond
 	maxConfirms = 6
@@ -56,6 +57,7 @@ type offer struct {
 type answer struct {
 	handshake            *handshake
 	initiation, response []byte
+	made                 time.Time
 }
 
 // spend takes one handshake off the budget, if there is one.
@@ -145,7 +147,7 @@ func (p *pair) respondLocked(initiation []byte, now time.Time) error {
 	switch {
 	case p.keys(id) != nil:
 		return ErrLate
-	case p.answer != nil && bytes.Equal(p.answer.initiation, initiation):
+	case p.answer != nil && bytes.Equal(p.answer.initiation, initiation) && now.Sub(p.answer.made) <= answerLife:
 		p.respond = true
 		p.wakeLocked()
 		return nil
@@ -163,7 +165,7 @@ func (p *pair) respondLocked(initiation []byte, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	p.answer = &answer{h, bytes.Clone(initiation), response}
+	p.answer = &answer{h, bytes.Clone(initiation), response, now}
 	p.respond = true
 	p.wakeLocked()
 	return nil
@@ -240,7 +242,7 @@ func (a *answer) again(payload []byte, now time.Time) error {
 
 // confirmedLocked takes a confirmation: the far end is there, and has the keys.
 func (p *pair) confirmedLocked(b []byte, now time.Time) error {
-	if p.answer == nil || p.answer.handshake.id != binary.BigEndian.Uint32(b[1:]) {
+	if p.answer == nil || p.answer.handshake.id != binary.BigEndian.Uint32(b[1:]) || now.Sub(p.answer.made) > answerLife {
 		return ErrLate
 	}
 	h := p.answer.handshake

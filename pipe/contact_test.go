@@ -261,3 +261,28 @@ func TestHandshakeMessagesThatWereChanged(t *testing.T) {
 		}
 	}
 }
+
+// A confirmation that was held back for long is of no use: who sent it may have left.
+func TestAConfirmationThatWasHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _, _, post := posted(t, Config{})
+		var held []byte
+		post.setLose(func(_ identity.PeerID, m []byte) bool {
+			if m[0]&0x0f == kindConfirmation {
+				held = bytes.Clone(m)
+			}
+			return m[0]&0x0f >= kindConfirmation
+		})
+		joinBoth(t, a, b)
+		if err := a.Leave(b.Self()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if err := b.Receive(a.Self(), held); !errors.Is(err, ErrLate) {
+			t.Errorf("it is %v", err)
+		}
+		if p := b.Path(a.Self()); p.Kind != link.None || p.Epoch != 0 {
+			t.Errorf("the path is %+v", p)
+		}
+	})
+}
