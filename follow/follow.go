@@ -87,6 +87,9 @@ func (c Config) withDefaults() Config {
 // it took away comes back when it is a member anew.
 func Follow(ctx context.Context, s Session, source Source, cfg Config) error {
 	if err := s.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return fmt.Errorf("follow: %w", err)
 	}
 	f := follower{cfg: cfg.withDefaults(), session: s, source: source, known: make(map[identity.PeerID]*member)}

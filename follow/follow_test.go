@@ -154,6 +154,7 @@ func TestFollowEnds(t *testing.T) {
 		cancels bool
 	}{
 		{"start fails", &diary{startIs: broken}, follow.List(nobody), broken, "0s start", false},
+		{"ctx is over while it starts", &diary{startIs: context.Canceled}, follow.List(nobody), nil, "0s start", true},
 		{"the source fails", &diary{}, failing{broken}, broken, "0s start, 0s stop", false},
 		{
 			"the session was stopped by somebody else", &diary{joinIs: func(identity.PeerID) error { return broken }},
