@@ -278,6 +278,7 @@ func TestAConfirmationThatWasHeldBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
+		post.setLose(nil) // and held isn't written any more
 		if err := b.Receive(a.Self(), held); !errors.Is(err, ErrLate) {
 			t.Errorf("it is %v", err)
 		}

@@ -70,7 +70,6 @@ func (p *player) Players() (ids []identity.PeerID) {
 
 // enter has a player take part; leave ends it.
 func (s *server) enter(p *player) {
-	p.server, p.mail = s, make(chan letter, 100)
 	s.mu.Lock()
 	s.players[p.id] = p
 	s.mu.Unlock()
@@ -189,7 +188,7 @@ func join(game *server, name string, source audio.Source, sink audio.Sink) (*tal
 	if err != nil {
 		return nil, err
 	}
-	t, err := addVoice(&player{id: id}, key, name, source, sink)
+	t, err := addVoice(&player{server: game, id: id, mail: make(chan letter, 100)}, key, name, source, sink)
 	if err == nil {
 		game.enter(t.player)
 	}
