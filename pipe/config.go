@@ -12,8 +12,8 @@ import (
 )
 
 // MaxMessage is the largest message in bytes that is given to Config.Send, and
-// that Receive takes. Voice and control have 1,045 at most, voice of a usual size
-// about 130; only a handshake between RSA keys is larger.
+// that Receive takes. Voice and control have 1,045 at most, of which 45 aren't what
+// is said; only a handshake between RSA keys is larger.
 const MaxMessage = 1200
 
 // Ways says which ways a pipe has.

@@ -9,6 +9,9 @@
 // another. Without keys ([Config.Insecure]) everything works the same, and
 // [link.Path] says in words that it isn't encrypted.
 //
+// A knock ([link.Handler]) is by whom the pipe says. It costs nothing but a place among
+// those who are held; who it really is shows the handshake, after Join.
+//
 // # What it needs of the pipe
 //
 // At best two ways: a reliable one in order, for control, and a fast one that may

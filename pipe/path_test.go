@@ -322,7 +322,7 @@ func TestSendThatFails(t *testing.T) {
 			_ = a.SendVoice(b.Self(), []byte(text))
 			time.Sleep(10 * time.Millisecond)
 		}
-		await(t, "control", func() bool { _, control, _, _ := y.see(); return len(control) == len(want) })
+		awaitIn(t, "control", time.Second, func() bool { _, control, _, _ := y.see(); return len(control) == len(want) })
 		_, control, _, _ := y.see()
 		if fmt.Sprint(control) != fmt.Sprint(want) {
 			t.Errorf("control is %v", control)

@@ -218,3 +218,98 @@ func TestStaleVoiceIsNotSent(t *testing.T) {
 		}
 	})
 }
+
+// The way is cut in the middle of a word, and mended: control that was under way comes
+// at once, and so does the next word.
+func TestAfterAnOutageEverythingIsLiveAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _, y, post := posted(t, Config{})
+		joinBoth(t, a, b)
+		start := time.Now()
+		post.setLose(func(identity.PeerID, []byte) bool { return true })
+		said := 0
+		for a.Path(b.Self()).Kind != link.None { // up to the last moment
+			_ = a.SendVoice(b.Self(), []byte("lost"))
+			if said < 10 && time.Since(start) > 2200*time.Millisecond {
+				if err := a.SendControl(b.Self(), []byte("under way")); err != nil {
+					t.Fatal(err)
+				}
+				said++
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(100 * time.Millisecond)
+		post.setLose(nil)
+		for !up(a, b) {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(50 * time.Millisecond)
+		if _, controls, _, _ := y.see(); controls != said || said != 10 {
+			t.Errorf("%d of 10 control messages 50 ms after the path is back", controls)
+		}
+		before, _, _, _ := y.see()
+		for range 10 {
+			if err := a.SendVoice(b.Self(), []byte("word")); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if voices, _, _, _ := y.see(); voices != before+10 {
+			t.Errorf("%d of 10 words arrived", voices-before)
+		}
+	})
+}
+
+// What was under way when the peer left doesn't bring it back, and nobody asks whether
+// it lives.
+func TestWhatComesAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, x, _, post := posted(t, Config{})
+		joinBoth(t, a, b)
+		late := [][]byte{
+			b.forge(a.Self(), []byte{bodyPing}),
+			b.forge(a.Self(), []byte{bodyVoice, 'x'}),
+			b.forge(a.Self(), []byte{bodyControl, 0, 0, 0, 2, 'x'}),
+		}
+		if err := b.Leave(a.Self()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		for _, m := range late {
+			if err := a.Receive(b.Self(), m); err != nil {
+				t.Error(err)
+			}
+		}
+		before := post.count(kindData)
+		time.Sleep(10 * time.Second)
+		voices, controls, _, _ := x.see()
+		if p := a.Path(b.Self()); p.Kind != link.None || p.Reason != reasonLeft || voices+controls > 0 {
+			t.Errorf("the path is %+v, %d voices, %d controls", p, voices, controls)
+		}
+		if n := post.count(kindData) - before; n > 3 {
+			t.Errorf("%d messages to who has left", n)
+		}
+	})
+}
+
+// Somebody knocks for long, and the Handler is busy: that is one call that waits.
+func TestKnocksThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, x, _, _ := posted(t, Config{})
+		x.mu.Lock()
+		x.block = make(chan struct{})
+		x.mu.Unlock()
+		if err := b.Join(a.Self()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		if queued, _, _, _ := a.waiting(); queued > 1 {
+			t.Errorf("%d calls wait", queued)
+		}
+		close(x.block)
+		synctest.Wait()
+		if _, _, _, knocks := x.see(); knocks != 2 {
+			t.Errorf("%d knocks, want the first one and another", knocks)
+		}
+	})
+}
