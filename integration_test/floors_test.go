@@ -69,6 +69,21 @@ var floors = map[string]floor{
 		},
 	},
 
+	"pipe": {
+		level: 3, goroutines: true,
+		imports: []string{"identity", "p2p/link"},
+		thirdParty: []string{
+			"github.com/flynn/noise",
+			"github.com/libp2p/go-libp2p/core",
+			"golang.org/x/crypto/chacha20poly1305",
+		},
+	},
+	"follow": {
+		level: 3, goroutines: true,
+		imports:    []string{"identity", "p2p/link"},
+		thirdParty: []string{"github.com/libp2p/go-libp2p/core"},
+	},
+
 	"session": {
 		level: 4, goroutines: true,
 		imports: []string{"identity", "audio", "audio/emodel", "audio/jitter", "audio/stretch", "codec", "session/wire", "p2p/link"},
