@@ -84,7 +84,7 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 			}
 			(*tap)(block)
 		}
-		p.input.SetGain(gain)
+		p.input.SetGain(gain * p.hearing.gain())
 		if active {
 			mixer.Add(&p.input, block)
 			c.audible = append(c.audible, p)
@@ -132,6 +132,10 @@ type hearing struct {
 	understood atomic.Bool  // it greeted, in a version and codec that are ours
 	ungreeted  atomic.Int64 // until when its voice is taken without that: a time.Duration since the conversation began
 	announced  atomic.Bool  // the application knows that it is reachable: before that it doesn't begin to speak
+
+	admission atomic.Pointer[admission] // through what it is heard
+	through   atomic.Pointer[through]   // through what it was, last
+	refused   atomic.Uint64             // packets that were not for us, or not allowed
 
 	speaking atomic.Bool // active, for others
 	level    atomicLevel // RMS in dBFS, for others

@@ -71,12 +71,23 @@ func newPlayer(c codec.Codec, cfg jitter.Config) (*player, error) {
 func (p *player) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.end()
-	p.buffer.Reset()
-	p.unwrap = counters{}
+	p.interruptLocked()
 	if dec, err := p.codec.NewDecoder(); err == nil {
 		p.dec = dec
 	}
+}
+
+// interrupt ends what is heard with a soft end: what follows is not to be.
+func (p *player) interrupt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.interruptLocked()
+}
+
+func (p *player) interruptLocked() {
+	p.end()
+	p.buffer.Reset()
+	p.unwrap = counters{}
 }
 
 // moved says that packets come another way from now on: what is held stays, what

@@ -47,6 +47,8 @@ func (c *conversation) why(p *peer) string {
 		return "It is connected, but has not greeted us: its application may not have been told yet that we joined."
 	case g.incompatible != "":
 		return fmt.Sprintf("We can't understand each other: %s.", g.incompatible)
+	case p.settings.blocked.Load():
+		return "We have blocked it."
 	case !g.sent:
 		return "It greeted us, our own greeting is on its way."
 	case c.s.Deafened():
@@ -60,7 +62,7 @@ func (c *conversation) why(p *peer) string {
 	case p.remote.muted:
 		return "It has muted itself."
 	case received == 0:
-		return "It can be reached and has not said anything yet."
+		return "It can be reached and has not said anything yet." + p.refusalsLocked(c)
 	}
-	return "It can be reached and is silent."
+	return "It can be reached and is silent." + p.refusalsLocked(c)
 }
