@@ -140,7 +140,7 @@ func (p *peer) admits(b []byte) bool {
 // the peer is heard; nil is what is said to everyone, and no more.
 func judgeChannels(by *admission, list []byte) (t *through, ok bool) {
 	if len(list) == 0 {
-		_, ok := by.admits(wire.TargetEveryone)
+		_, ok = by.admits(wire.TargetEveryone)
 		return nil, ok
 	}
 	t = &through{by: by, list: bytes.Clone(list), priority: Low, positional: true}

@@ -61,6 +61,11 @@ type Config struct {
 	NoCopies       bool         // never send copies of earlier packets, whatever listeners lose
 	Logger         *slog.Logger // nil means silence
 
+	// PriorityAttenuation is by how many dB voices are quieter while one of a
+	// higher priority is heard: they make way within 100 ms, and are back 500 ms
+	// after it. 0 means 12, 60 or more silence, less than 0 not at all.
+	PriorityAttenuation float64
+
 	// Authorize decides who may be heard here and who may hear what is said
 	// here: nil is yes, an error no, and its text the reason that Why gives; the
 	// peer isn't told it. It is asked about each peer for each room that is
@@ -93,6 +98,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.VoiceThreshold > 0 {
 		return c, fmt.Errorf("%w: voice threshold %g dBFS is above 0", ErrConfig, c.VoiceThreshold)
+	}
+	if err := c.checkAttenuation(); err != nil {
+		return c, err
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

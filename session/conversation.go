@@ -32,6 +32,7 @@ type conversation struct {
 	capture captureState
 	heard   audio.Block // runPlayback's: what one peer says now
 	audible []*peer     // runPlayback's: who was heard in the last block
+	top     Priority    // runPlayback's: the highest priority of those
 
 	wake    chan struct{} // there is work for runControl
 	closing chan struct{} // closed when the conversation is about to end

@@ -77,11 +77,16 @@ func (p *player) reset() {
 	}
 }
 
-// interrupt ends what is heard with a soft end: what follows is not to be.
+// interrupt ends what is heard within 10 ms, with a soft end: what follows is not
+// to be, nor what is decoded already.
 func (p *player) interrupt() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.interruptLocked()
+	if p.queued > audio.BlockSamples {
+		p.queued = audio.BlockSamples
+		audio.FadeOut(p.pcm[p.queued-edgeSamples : p.queued])
+	}
 }
 
 func (p *player) interruptLocked() {
