@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 
+	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/session/wire"
 )
 
@@ -134,6 +135,20 @@ func (p *peer) admits(b []byte) bool {
 		p.player.interrupt()
 	}
 	return false
+}
+
+// interrupt ends what is heard within 10 ms, with a soft end: what follows is not
+// to be, nor what is decoded already.
+func (p *player) interrupt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.end()
+	p.buffer.Reset()
+	p.unwrap = counters{}
+	if p.queued > audio.BlockSamples {
+		p.queued = audio.BlockSamples
+		audio.FadeOut(p.pcm[p.queued-edgeSamples : p.queued])
+	}
 }
 
 // judgeChannels decides about a list of channels, and merges those through which

@@ -71,28 +71,12 @@ func newPlayer(c codec.Codec, cfg jitter.Config) (*player, error) {
 func (p *player) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.interruptLocked()
-	if dec, err := p.codec.NewDecoder(); err == nil {
-		p.dec = dec
-	}
-}
-
-// interrupt ends what is heard within 10 ms, with a soft end: what follows is not
-// to be, nor what is decoded already.
-func (p *player) interrupt() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.interruptLocked()
-	if p.queued > audio.BlockSamples {
-		p.queued = audio.BlockSamples
-		audio.FadeOut(p.pcm[p.queued-edgeSamples : p.queued])
-	}
-}
-
-func (p *player) interruptLocked() {
 	p.end()
 	p.buffer.Reset()
 	p.unwrap = counters{}
+	if dec, err := p.codec.NewDecoder(); err == nil {
+		p.dec = dec
+	}
 }
 
 // moved says that packets come another way from now on: what is held stays, what

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"time"
 
@@ -187,41 +188,46 @@ func (c *conversation) heardRooms(p *peer, m *wire.Rooms) {
 	}
 	r := &p.rooms
 	r.heard = true
-	if m.NamedOnly != nil {
-		r.namedOnly = m.GetNamedOnly()
-	}
-	for _, number := range m.GetLeft() {
-		for name, n := range r.listens {
-			if n == number {
-				delete(r.listens, name)
-			}
-		}
-	}
-	refused := r.joinLocked(m.GetJoined())
+	refused, changed := r.changeLocked(m)
 	if m.Token != nil && !bytes.Equal(m.GetToken(), r.token) {
 		r.token = m.GetToken()
 		p.verdicts.token = true
 	}
 	c.readdressLocked(p)
 	p.mu.Unlock()
+	if changed {
+		c.emit(RoomsChanged{Peer: p.id})
+	}
 	c.control.roomsRefused.Add(uint64(refused))
 	c.wakeControl()
 }
 
-// joinLocked adds rooms, as many as there is room for, and returns how many
-// there is not.
-func (r *peerRooms) joinLocked(rooms []*wire.Room) (refused int) {
+// changeLocked leaves and joins rooms, as many as there is room for, and returns
+// for how many there is not, and whether anything is other than it was.
+func (r *peerRooms) changeLocked(m *wire.Rooms) (refused int, changed bool) {
+	if m.NamedOnly != nil {
+		changed = m.GetNamedOnly() != r.namedOnly
+		r.namedOnly = m.GetNamedOnly()
+	}
+	for _, number := range m.GetLeft() {
+		maps.DeleteFunc(r.listens, func(_ string, n uint32) bool {
+			changed = changed || n == number
+			return n == number
+		})
+	}
 	if r.listens == nil {
 		r.listens = make(map[string]uint32)
 	}
-	for _, room := range rooms {
-		if _, known := r.listens[room.GetName()]; !known && len(r.listens) >= MaxRooms {
+	for _, room := range m.GetJoined() {
+		_, known := r.listens[room.GetName()]
+		if !known && len(r.listens) >= MaxRooms {
 			refused++
 			continue
 		}
+		changed = changed || !known
 		r.listens[room.GetName()] = room.GetNumber()
 	}
-	return refused
+	return refused, changed
 }
 
 // lookAtRooms has what is due decided and told. It is runControl's.
