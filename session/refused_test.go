@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -103,17 +104,22 @@ func TestBlocksOutliveTheStay(t *testing.T) {
 // spy is a member's transport that notes what it is told.
 type spy struct {
 	rogue
+	mu      sync.Mutex // guards what follows
 	control []*wire.Control
 	voice   int
 }
 
 func (s *spy) Control(_ identity.PeerID, b []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if m, err := wire.Unmarshal(b); err == nil {
 		s.control = append(s.control, m)
 	}
 }
 
 func (s *spy) Voice(_ identity.PeerID, b []byte, _ time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(b) > 20 { // more than the end of a spurt
 		s.voice++
 	}
@@ -134,7 +140,7 @@ func TestWhoIsRefusedLearnsNothing(t *testing.T) {
 		speak(t, m, session.Room("secret meeting"))
 		speak(t, m, session.Everyone())
 		m.start(t)
-		s := &spy{rogue: rogue{net.Transport(sessiontest.PeerID(3))}}
+		s := &spy{rogue: rogue{Transport: net.Transport(sessiontest.PeerID(3))}}
 		must(t, s.Open(s))
 		must(t, s.Join(m.id))
 		must(t, m.PeerJoined(s.Self()))
@@ -155,6 +161,7 @@ func TestWhoIsRefusedLearnsNothing(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 		time.Sleep(time.Second)
+		s.mu.Lock()
 		for _, c := range s.control {
 			if strings.Contains(c.String(), "secret") || c.GetReport() != nil || c.GetState() != nil || c.GetBye() != nil {
 				t.Errorf("it was told %v", c)
@@ -163,6 +170,7 @@ func TestWhoIsRefusedLearnsNothing(t *testing.T) {
 		if len(s.control) != 2 || s.voice != 0 { // hello, and that there are rooms
 			t.Errorf("it was told %v and sent %d voice packets", s.control, s.voice)
 		}
+		s.mu.Unlock()
 		st := statsOf(t, m, s.Self())
 		if st.Refused != 300 || st.Jitter.Received != 0 || decoded(frames) != 0 || st.Addressed {
 			t.Errorf("%d packets refused, %d received, %d decoded; addressed %t", st.Refused, st.Jitter.Received, decoded(frames), st.Addressed)

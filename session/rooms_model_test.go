@@ -150,6 +150,12 @@ func (p *plaza) failLocked(format string, args ...any) {
 	}
 }
 
+func (p *plaza) failed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failures > 0
+}
+
 // heard checks 10 ms of what one hears of another.
 func (p *plaza) heard(to, from int, b *audio.Block) {
 	does := slices.ContainsFunc(b[:], func(x float32) bool { return x > 0.001 })
@@ -377,7 +383,7 @@ func TestWhoHearsWhomInRooms(t *testing.T) {
 		p.updateLocked(plazaJoin)
 		p.mu.Unlock()
 		var trace []string
-		for end := time.Now().Add(time.Duration(minutes) * time.Minute); time.Now().Before(end) && p.failures == 0; {
+		for end := time.Now().Add(time.Duration(minutes) * time.Minute); time.Now().Before(end) && !p.failed(); {
 			time.Sleep(time.Duration(rng.IntN(1500)) * time.Millisecond)
 			p.mu.Lock()
 			what, slack := p.act(rng)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -222,15 +223,20 @@ func TestLateAndNewPeersKnowTheRooms(t *testing.T) {
 // record is a transport that notes what is sent.
 type record struct {
 	*sessiontest.Transport
+	mu             sync.Mutex // guards what follows
 	voice, control [][]byte
 }
 
 func (r *record) SendVoice(to identity.PeerID, b []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.voice = append(r.voice, slices.Clone(b))
 	return r.Transport.SendVoice(to, b)
 }
 
 func (r *record) SendControl(to identity.PeerID, b []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.control = append(r.control, slices.Clone(b))
 	return r.Transport.SendControl(to, b)
 }
@@ -251,6 +257,8 @@ func TestUnusedRoomsCostNoByte(t *testing.T) {
 		// Hello and state as the version before rooms wrote them.
 		want := []string{"0a14080110011a04746573742a080800100018a09c01", "12080801100018a09c01", "12080801100118a09c01"}
 		var got []string
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		for _, b := range r.control {
 			if s := fmt.Sprintf("%x", b); s[:2] != "1a" { // reports are what they are
 				got = append(got, s)
