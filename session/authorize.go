@@ -34,6 +34,7 @@ var (
 // verdicts are what the application decided about one peer.
 type verdicts struct {
 	of     map[claimKey]error // nil for what is allowed
+	due    bool               // there may be something to decide
 	review bool               // the application wants to be asked again about all
 	token  bool               // the peer shows another token than it was decided by
 	judged time.Time          // when it had all decided anew by that
@@ -83,6 +84,11 @@ func (c *conversation) judge(p *peer, now time.Time) {
 	}
 	p.mu.Lock()
 	v := &p.verdicts
+	if !v.due && !v.review && !v.token {
+		p.mu.Unlock()
+		return
+	}
+	v.due = false
 	due := p.claimsLocked(c)
 	switch shown := v.token && now.Sub(v.judged) >= judgeInterval; {
 	case shown:

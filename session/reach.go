@@ -33,7 +33,7 @@ func (r *peerRooms) reaches(p *peer, to Target) (target uint32, ok bool) {
 	case toEveryone:
 		return wire.TargetEveryone, true
 	case toPeer:
-		return wire.TargetWhisper, to.peer == p.id
+		return wire.TargetWhisper, to.peer == p.id && (r.heard || !r.follows)
 	case toRoom:
 		if number, ok := r.listens[to.room]; ok {
 			return wire.TargetRooms + number, true
@@ -62,7 +62,7 @@ func (c *conversation) readdress(p *peer) {
 // heard, and that it may have to be told something.
 func (c *conversation) readdressLocked(p *peer) {
 	w := c.s.wishes()
-	p.rooms.due = true
+	p.rooms.due, p.verdicts.due = true, true
 	p.admitLocked(c, w)
 	r, reached := c.routeLocked(p, w)
 	p.reached = reached

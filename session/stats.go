@@ -66,7 +66,7 @@ type PeerStats struct {
 	Heard        Heard         // in which ways
 	Refused      uint64        // voice packets that were not looked at: it is blocked, may not speak, or spoke where we don't listen
 	Jitter       jitter.Stats  // received, lost, late, concealed, delays
-	BytesIn      uint64        // of voice packets
+	BytesIn      uint64        // of voice packets, but for those Refused
 	Malformed    uint64        // voice packets that made no sense
 	DecodeFailed uint64        // packets that the decoder refused
 	FixedDelay   time.Duration // its device, gate, frame and codec, and our device: what of MouthToEar neither network nor jitter buffer changes
