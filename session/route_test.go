@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/identity"
+	"github.com/parley-voice/parley/session/sessiontest"
 	"github.com/parley-voice/parley/session/wire"
 )
 
@@ -193,5 +195,63 @@ func BenchmarkRefusedVoice(b *testing.B) {
 				c.Voice(p.id, packets[i%len(packets)], at)
 			}
 		})
+	}
+}
+
+// counting is a codec that counts what its encoders do.
+type counting struct {
+	sessiontest.Codec
+	encoded int
+}
+
+type countingEncoder struct {
+	codec.Encoder
+	c *counting
+}
+
+func (c *counting) NewEncoder(cfg codec.Config) (codec.Encoder, error) {
+	enc, err := c.Codec.NewEncoder(cfg)
+	return countingEncoder{enc, c}, err
+}
+
+func (e countingEncoder) Encode(dst []byte, pcm []float32) ([]byte, error) {
+	e.c.encoded++
+	return e.Encoder.Encode(dst, pcm)
+}
+
+// However many listen, in however many ways, each frame is encoded twice at most,
+// and who isn't reached gets nothing.
+func TestFramesAreEncodedTwiceAtMost(t *testing.T) {
+	sent := map[identity.PeerID]int{}
+	c := still(t, &loop{voice: func(p identity.PeerID, _ []byte) { sent[p]++ }}, 20)
+	counts := &counting{}
+	tk, err := newTalker(counts, c.cfg.Encoding)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.capture.init(c, tk)
+	reachable(c, "team", "raid")
+	last := c.roster.list()[19]
+	last.rooms.listens = nil
+	c.openChannel(t, Room("team"))
+	c.openChannel(t, Room("raid")).SetGain(0.5)
+	for _, p := range c.roster.list()[:10] {
+		c.openChannel(t, Whisper(p.id))
+	}
+	const frames = 50
+	for range 2 * frames {
+		mic := *loudBlock()
+		c.speak(&mic)
+	}
+	if counts.encoded <= frames || counts.encoded > 2*frames {
+		t.Errorf("%d frames were encoded %d times", frames, counts.encoded)
+	}
+	for i, p := range c.roster.list()[:19] {
+		if got := sent[p.id]; got != frames && i%4 != 0 || got != frames/2 && i%4 == 0 {
+			t.Errorf("listener %d was sent %d packets", i, got)
+		}
+	}
+	if got := sent[last.id]; got != 0 {
+		t.Errorf("%d packets went to who listens to nothing", got)
 	}
 }
