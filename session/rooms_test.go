@@ -333,3 +333,57 @@ func TestWhatIsNoRoomOrTarget(t *testing.T) {
 }
 
 var _ link.Transport = (*record)(nil)
+
+// Who is reached in other ways again and again in the middle of a sentence hears it
+// as well as one who is always reached in the same way, on a bad link too.
+func TestChangingChannelsDoesNotHurt(t *testing.T) {
+	for name, link := range map[string]sessiontest.LinkConfig{
+		"clean": {Delay: 20 * time.Millisecond},
+		"lossy": {Delay: 20 * time.Millisecond, Loss: 0.05, RetransmitVoice: true, Jitter: 4 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			same, other := guessed(t, link, false), guessed(t, link, true)
+			if other > same*1.3+0.002 {
+				t.Errorf("%.4f of it is guessed or left out, %.4f without changes", other, same)
+			}
+		})
+	}
+}
+
+// guessed is the share of a minute that is concealed or discarded, with a change of
+// channels every 500 ms, or without.
+func guessed(t *testing.T, link sessiontest.LinkConfig, changes bool) (share float64) {
+	t.Helper()
+	party(t, sessiontest.Config{Seed: 5, Link: link}, func(t *testing.T, net *sessiontest.Network) {
+		talker, m := newMember(t, net, 1, tone(440, 0.2)), newMember(t, net, 2, nil)
+		defer closeAll(t, talker, m)
+		must(t, m.Listen("team"))
+		speak(t, talker, session.Room("team"))
+		meet(t, talker, m)
+		time.Sleep(2 * time.Second)
+		before := m.peer(t, talker).Jitter
+		for range 60 {
+			time.Sleep(500 * time.Millisecond)
+			if changes {
+				whisper := speak(t, talker, session.Whisper(m.id))
+				defer whisper.Close()
+				time.Sleep(500 * time.Millisecond)
+				if got := len(m.peer(t, talker).Heard.Through); got != 2 {
+					t.Errorf("heard in %d ways", got)
+				}
+				whisper.Close()
+			} else {
+				time.Sleep(500 * time.Millisecond)
+			}
+		}
+		p := m.peer(t, talker)
+		j := p.Jitter
+		if p.Refused != 0 || j.Rejected != before.Rejected || j.Resyncs != before.Resyncs || p.Malformed != 0 {
+			t.Errorf("%d packets refused, %d rejected, %d resyncs", p.Refused, j.Rejected-before.Rejected, j.Resyncs-before.Resyncs)
+		}
+		concealed, discarded := j.ConcealedSamples-before.ConcealedSamples, j.DiscardedSamples-before.DiscardedSamples
+		t.Logf("changes: %t: %d samples concealed, %d discarded, %d inserted, %d removed", changes, concealed, discarded, j.InsertedSamples-before.InsertedSamples, j.RemovedSamples-before.RemovedSamples)
+		share = float64(concealed+discarded) / float64(j.PlayedSamples-before.PlayedSamples)
+	})
+	return share
+}
