@@ -255,3 +255,43 @@ func TestFramesAreEncodedTwiceAtMost(t *testing.T) {
 		t.Errorf("%d packets went to who listens to nothing", got)
 	}
 }
+
+// A frame that waits for the next one, to travel with it, and may not, since that
+// goes another way, leaves no gap in the numbers: it was never sent.
+func TestChangingChannelsOfPairsLeavesNoGap(t *testing.T) {
+	var packets []wire.Voice
+	c := still(t, &loop{voice: func(_ identity.PeerID, b []byte) {
+		var v wire.Voice
+		if err := v.Parse(slices.Clone(b)); err != nil {
+			t.Error(err)
+		}
+		packets = append(packets, v)
+	}}, 1)
+	reachable(c, "team", "raid")
+	c.roster.list()[0].listener.plan.Store(plan{lean: true, paired: true}.pack())
+	last := c.openChannel(t, Room("team"))
+	for i := range 60 {
+		next := c.openChannel(t, Room([]string{"raid", "team"}[i%2]))
+		last.Close()
+		c.readdressAll()
+		last = next
+		for range 2 + 2*(i%5) {
+			mic := *loudBlock()
+			c.speak(&mic)
+		}
+	}
+	twins := 0
+	for i, v := range packets {
+		step := uint16(1)
+		if v.Twin {
+			step = 2
+			twins++
+		}
+		if i > 0 && v.Sequence-packets[i-1].Sequence != step {
+			t.Errorf("packet %d follows on %d, twin: %t", v.Sequence, packets[i-1].Sequence, v.Twin)
+		}
+	}
+	if twins < 40 || c.roster.list()[0].listener.sent.Load() < 40 {
+		t.Errorf("only %d pairs were sent: the test shows too little", twins)
+	}
+}

@@ -65,6 +65,10 @@ func (s *stream) address(r *route, said *spoken) {
 	}
 	if !r.sameTargets(s.route) {
 		s.of = 0
+		if s.held { // it may not go with this one
+			s.held = false
+			s.seq--
+		}
 	}
 	s.route = r
 }
