@@ -52,6 +52,9 @@ type Config struct {
 	Chain          audio.Chain  // processing of the microphone; default none
 	Network        p2p.Config   // of the host's node; the first New of a host decides
 	Logger         *slog.Logger // default: silence
+
+	Authorize           func(session.Claim) error // who may be heard here, and who may hear us; default everyone; see session.Config
+	PriorityAttenuation float64                   // dB, of voices while one of a higher priority is heard; see session.Config
 }
 
 // Voice is a session on a libp2p host. Close gives back what New took.
@@ -89,6 +92,9 @@ func New(h host.Host, cfg Config) (*Voice, error) {
 		Name:           cfg.Name,
 		Jitter:         jitter.Config{},
 		Logger:         cfg.Logger,
+
+		Authorize:           cfg.Authorize,
+		PriorityAttenuation: cfg.PriorityAttenuation,
 	})
 	if err != nil {
 		transport.Release()

@@ -60,6 +60,22 @@ type Config struct {
 	Jitter         jitter.Config
 	NoCopies       bool         // never send copies of earlier packets, whatever listeners lose
 	Logger         *slog.Logger // nil means silence
+
+	// PriorityAttenuation is by how many dB voices are quieter while one of a
+	// higher priority is heard: they make way within 100 ms, and are back 500 ms
+	// after it. 0 means 12, 60 or more silence, less than 0 not at all.
+	PriorityAttenuation float64
+
+	// Authorize decides who may be heard here and who may hear what is said
+	// here: nil is yes, an error no, and its text the reason that Why gives; the
+	// peer isn't told it. It is asked about each peer for each room that is
+	// listened to, each that is spoken to, and Everyone, when that comes up, when
+	// the peer shows another token (at most once a second), and at Reauthorize;
+	// about being whispered to, but not about whom this side whispers to. Until it
+	// has answered it is no. It is called from one goroutine, which it holds up, so
+	// it must return quickly, with no lock of the session held. With it only rooms
+	// that are named are heard. nil allows everything.
+	Authorize func(Claim) error
 }
 
 const defaultVoiceThreshold = -45
@@ -82,6 +98,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.VoiceThreshold > 0 {
 		return c, fmt.Errorf("%w: voice threshold %g dBFS is above 0", ErrConfig, c.VoiceThreshold)
+	}
+	if err := c.checkAttenuation(); err != nil {
+		return c, err
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

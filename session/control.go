@@ -17,7 +17,8 @@ const (
 
 // controlState counts what peers said that makes no sense. For Stats.
 type controlState struct {
-	malformed atomic.Uint64
+	malformed    atomic.Uint64
+	roomsRefused atomic.Uint64 // rooms beyond those that a peer may listen to
 }
 
 // runControl sends hellos, states and reports, and watches the devices. It
@@ -42,6 +43,7 @@ func (c *conversation) runControl() {
 		for _, p := range c.roster.list() {
 			c.sendHello(p)
 			c.sendState(p)
+			c.lookAtRooms(p, now)
 			c.sendReport(p, now)
 		}
 		if adapts {
@@ -73,7 +75,8 @@ func (c *conversation) sendHello(p *peer) {
 		OldestVersion: wire.OldestVersion,
 		Codecs:        []string{c.cfg.Codec.Name()},
 		Name:          wire.Clip(c.cfg.Name, wire.MaxName),
-		State:         c.ownState(),
+		State:         c.ownState(p),
+		Rooms:         c.s.wishes().used,
 	}}}
 	if !c.sendControl(p, hello) {
 		return
@@ -89,8 +92,9 @@ func (c *conversation) sendHello(p *peer) {
 	c.emitAll(events)
 }
 
-func (c *conversation) ownState() *wire.State {
-	muted, deafened := c.s.Muted(), c.s.Deafened()
+func (c *conversation) ownState(p *peer) *wire.State {
+	blocked := p.settings.blocked.Load()
+	muted, deafened := c.s.Muted() || blocked, c.s.Deafened() || blocked
 	delay := uint32(c.captureDelay() / time.Microsecond)
 	return &wire.State{Muted: &muted, Deafened: &deafened, CaptureDelayUs: &delay}
 }
@@ -112,7 +116,7 @@ func (c *conversation) sendState(p *peer) {
 		p.greeting.stateDue = false
 	}
 	p.mu.Unlock()
-	if due && !c.sendControl(p, &wire.Control{Kind: &wire.Control_State{State: c.ownState()}}) {
+	if due && !c.sendControl(p, &wire.Control{Kind: &wire.Control_State{State: c.ownState(p)}}) {
 		p.mu.Lock()
 		p.greeting.stateDue = true
 		p.mu.Unlock()
@@ -166,6 +170,8 @@ func (c *conversation) Control(id identity.PeerID, b []byte) {
 		c.heardState(p, kind.State)
 	case *wire.Control_Report:
 		c.heardReport(p, kind.Report)
+	case *wire.Control_Rooms:
+		c.heardRooms(p, kind.Rooms)
 	case *wire.Control_Bye:
 		c.heardBye(p, kind.Bye)
 	}
@@ -177,8 +183,10 @@ func (c *conversation) heardHello(p *peer, h *wire.Hello) {
 	g.received = true
 	before := g.incompatible
 	g.incompatible = incompatibility(h, c.cfg.Codec.Name())
+	p.rooms.follows = h.GetRooms()
 	p.remote.name = wire.Clean(h.GetName(), wire.MaxName)
 	p.applyStateLocked(h.GetState())
+	c.readdressLocked(p)
 	events := p.updateLocked()
 	if g.incompatible != "" && g.incompatible != before {
 		events = append(events, PeerIncompatible{Peer: p.id, Reason: g.incompatible})
@@ -233,6 +241,7 @@ func (c *conversation) heardBye(p *peer, b *wire.Bye) {
 	}
 	reason := p.gone
 	p.greeting = greeting{over: true}
+	p.rooms, p.verdicts = peerRooms{}, verdicts{}
 	p.hearing.ungreeted.Store(0)
 	p.listener.wants.Store(wantsNothing)
 	p.hearing.understood.Store(false)

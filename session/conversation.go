@@ -22,6 +22,7 @@ type conversation struct {
 	cfg       Config
 	log       *slog.Logger
 	transport link.Transport
+	self      identity.PeerID
 	roster    roster
 	started   time.Time
 
@@ -31,6 +32,7 @@ type conversation struct {
 	capture captureState
 	heard   audio.Block // runPlayback's: what one peer says now
 	audible []*peer     // runPlayback's: who was heard in the last block
+	top     Priority    // runPlayback's: the highest priority of those
 
 	wake    chan struct{} // there is work for runControl
 	closing chan struct{} // closed when the conversation is about to end
@@ -47,6 +49,7 @@ func prepareConversation(ctx context.Context, s *Session) (*conversation, error)
 		cfg:       s.cfg,
 		log:       s.log,
 		transport: s.cfg.Transport,
+		self:      s.cfg.Transport.Self(),
 		started:   time.Now(),
 		wake:      make(chan struct{}, 1),
 		closing:   make(chan struct{}),
@@ -143,6 +146,7 @@ func (c *conversation) join(id identity.PeerID, set *peerSettings) error {
 	}
 	// First on the list: the transport may deliver before Join returns.
 	c.roster.add(p)
+	c.readdress(p) // by what changed since it was made, too
 	if err := c.transport.Join(id); err != nil {
 		c.roster.remove(p)
 		return wrapPeer(err, "join", id)

@@ -15,7 +15,10 @@
 // receive.go parses it into the talker's jitter buffer; player.go decodes,
 // conceals and stretches; playback.go mixes all talkers for the speaker.
 // Beside them control.go exchanges hellos, states and reports, roster.go keeps
-// the list of peers, and taps.go gives out what passes.
+// the list of peers, and taps.go gives out what passes. rooms.go and channel.go
+// take what the application wants to hear and to whom it wants to speak,
+// authorize.go what it allows, and block.go whom it blocks; reach.go works out for
+// each peer what follows, and admit.go what of its voice is heard.
 //
 // # Goroutines
 //

@@ -9,5 +9,7 @@ var (
 	ErrClosed      = errors.New("session: closed")
 	ErrConfig      = errors.New("session: invalid configuration")
 	ErrUnknownPeer = errors.New("session: peer has not joined")
+	ErrTarget      = errors.New("session: can't be spoken or listened to")
+	ErrTooMany     = errors.New("session: more than allowed")
 	ErrStuck       = errors.New("session: a source, sink or tap did not return in time")
 )

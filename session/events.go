@@ -55,6 +55,12 @@ type (
 		Muted, Deafened bool
 	}
 
+	// RoomsChanged says that a peer listens to other rooms now: see PeerRooms. It
+	// doesn't come for who hears all rooms and never said otherwise.
+	RoomsChanged struct {
+		Peer identity.PeerID
+	}
+
 	// Speaking says that a peer began or ceased to be heard. A beginning comes
 	// after PeerReachable; the end may come after PeerUnreachable or PeerGone,
 	// and doesn't come for a peer that the application took away.
@@ -98,6 +104,7 @@ func (PeerGone) event()         {}
 func (PeerIncompatible) event() {}
 func (PathChanged) event()      {}
 func (PeerState) event()        {}
+func (RoomsChanged) event()     {}
 func (Speaking) event()         {}
 func (Knocked) event()          {}
 func (DeviceChanged) event()    {}

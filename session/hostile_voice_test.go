@@ -1,7 +1,9 @@
 package session_test
 
 import (
+	"bytes"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -123,6 +125,24 @@ var attacks = []attack{
 		}
 		a.say(voicePacket(a.t, i, 2*i, 1, a.between, copies...))
 	}, malformed, 1400},
+	{"channels without end", func(a *assault, _ int) {
+		a.say(append([]byte{0x20, 0, 1, 0, 0, 2, 1}, bytes.Repeat([]byte{0xff}, 500)...))
+	}, malformed, 500},
+	{"random channels", func(a *assault, i int) {
+		b := a.packet(i, 2*i, 1)
+		b[0] = 0x20
+		a.rng.Shuffle(len(b)-7, func(i, k int) { b[7+i], b[7+k] = b[7+k], b[7+i] })
+		a.say(b)
+	}, malformed, 300},
+	{"other channels in each packet", func(a *assault, i int) {
+		v := wire.Voice{Sequence: uint16(i), Timestamp: uint32(2 * i), Spurt: 1, Payload: a.between}
+		for n := range 1 + a.rng.IntN(wire.MaxChannels) {
+			v.Channels = wire.AppendChannels(nil, slices.Repeat([]wire.Channel{{Target: uint32(n), Gain: a.rng.Float32(), Priority: 2}}, n+1))
+		}
+		b, err := v.AppendTo(nil)
+		must(a.t, err)
+		a.say(b)
+	}, func(p session.PeerStats) uint64 { return p.Jitter.PlayedSamples }, 470_000},
 	{"copies of another duration", func(a *assault, i int) {
 		copies := []wire.Copy{{Offset: 1, Payload: a.long}, {Offset: 3, Payload: a.short}}
 		a.say(voicePacket(a.t, 2*i, 4*i, 1, a.between, copies...)) // every other number is missing

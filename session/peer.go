@@ -18,6 +18,7 @@ type peer struct {
 	input    audio.Input // its place in the mix
 	player   *player     // as one whom we hear; has a lock of its own
 	hearing  hearing     // runPlayback's
+	inbox    inbox       // the transport's
 
 	mu       sync.Mutex // guards what follows
 	path     link.Path
@@ -25,6 +26,9 @@ type peer struct {
 	greeting greeting
 	remote   remoteState
 	report   reportState
+	rooms    peerRooms
+	verdicts verdicts
+	reached  bool      // what we say goes to it, if it can
 	gone     string    // why it took leave; empty if it didn't
 	told     PeerState // what the application was last told of it
 	sought   bool      // the application knows whether it was reached
@@ -54,7 +58,7 @@ func newPeer(c *conversation, id identity.PeerID, set *peerSettings) (*peer, err
 	if err != nil {
 		return nil, err
 	}
-	return &peer{
+	p := &peer{
 		id:       id,
 		joined:   time.Now(),
 		settings: set,
@@ -62,7 +66,9 @@ func newPeer(c *conversation, id identity.PeerID, set *peerSettings) (*peer, err
 		path:     link.Path{Reason: "not connected"},
 		told:     PeerState{Peer: id},
 		report:   reportState{carries: newCongestion()},
-	}, nil
+	}
+	c.readdress(p)
+	return p, nil
 }
 
 func (p *peer) tookLeave() bool {
@@ -83,7 +89,7 @@ func (p *peer) wantsLocked() int32 {
 	switch {
 	case !p.upLocked():
 		return wantsNothing
-	case p.remote.deafened:
+	case p.remote.deafened, !p.reached:
 		return wantsEnd
 	}
 	return wantsVoice

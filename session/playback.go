@@ -73,6 +73,7 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 	}
 	clear(c.audible)
 	c.audible = c.audible[:0]
+	top := Low
 	for _, p := range c.roster.list() {
 		audible, speaks := p.player.read(block, now)
 		if p.hearing.push(block, speaks) {
@@ -86,12 +87,17 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 			}
 			(*tap)(block)
 		}
-		p.input.SetGain(gain)
+		priority := p.hearing.priority()
+		if p.hearing.active && gain > 0 {
+			top = max(top, priority)
+		}
+		p.input.SetGain(gain * p.hearing.gain() * p.hearing.yields.next(priority, c.top, &c.cfg))
 		if audible {
 			mixer.Add(&p.input, block)
 			c.audible = append(c.audible, p)
 		}
 	}
+	c.top = top
 }
 
 // writeSpeaker gives the speaker a block that is heard at a time, and reports
@@ -130,10 +136,15 @@ type hearing struct {
 	active bool
 	silent int // blocks since it was last active
 	meter  audio.Meter
+	yields yielding // to voices of a higher priority
 
 	understood atomic.Bool  // it greeted, in a version and codec that are ours
 	ungreeted  atomic.Int64 // until when its voice is taken without that: a time.Duration since the conversation began
 	announced  atomic.Bool  // the application knows that it is reachable: before that it doesn't begin to speak
+
+	admission atomic.Pointer[admission] // through what it is heard
+	through   atomic.Pointer[through]   // through what it was, last
+	refused   atomic.Uint64             // packets that were not for us, or not allowed
 
 	speaking atomic.Bool // active, for others
 	level    atomicLevel // RMS in dBFS, for others

@@ -23,7 +23,7 @@ func (c *conversation) Voice(id identity.PeerID, b []byte, at time.Time) {
 		return
 	}
 	h := &p.hearing
-	if h.understood.Load() || int64(at.Sub(c.started)) < h.ungreeted.Load() {
+	if (h.understood.Load() || int64(at.Sub(c.started)) < h.ungreeted.Load()) && p.admits(b) {
 		c.receive(p, b, at)
 	}
 }
@@ -53,6 +53,8 @@ func (c *conversation) PathChanged(id identity.PeerID, path link.Path) {
 		p.epoch, p.greeting = path.Epoch, greeting{helloDue: true}
 		p.hearing.ungreeted.Store(int64(time.Since(c.started) + greetingLate))
 		p.remote = remoteState{}
+		p.rooms, p.verdicts = peerRooms{}, verdicts{}
+		c.readdressLocked(p)
 		p.report = reportState{before: p.player.jitterStats(), carries: newCongestion()}
 		p.listener.plan.Store(0)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -52,12 +53,17 @@ func TestRecordedPeerOfAnotherVersion(t *testing.T) {
 	}{
 		{"conversation-older", "Old Friend", "left", 0, 0, 2},
 		{"conversation-newer", "New Friend", "gone to lunch", 30 * time.Millisecond, 0.04, 4},
+		{"conversation-rooms", "Roomy", "gone to lunch", 30 * time.Millisecond, 0.04, 4},
 	}
 	for _, c := range cases {
 		t.Run(c.recording, func(t *testing.T) {
 			party(t, sessiontest.Config{}, func(t *testing.T, net *sessiontest.Network) {
 				m := newMember(t, net, 2, tone(440, 0.2), func(c *session.Config) { c.Codec = opusNamed{&sessiontest.Codec{}} })
 				defer closeAll(t, m)
+				if c.recording == "conversation-rooms" {
+					must(t, m.Listen("team"))
+					speak(t, m, session.Room("team"))
+				}
 				m.start(t)
 				r := &rogue{Transport: net.Transport(sessiontest.PeerID(3))}
 				must(t, r.Open(r))
@@ -87,6 +93,14 @@ func TestRecordedPeerOfAnotherVersion(t *testing.T) {
 				}
 				if last.Sent < 75 {
 					t.Errorf("%d packets were sent to it in 2.4 s", last.Sent)
+				}
+				if heard := last.Heard; c.recording == "conversation-rooms" {
+					if heard.Priority != session.High || !slices.Equal(heard.Through, []session.Target{session.Whisper(m.id)}) {
+						t.Errorf("heard last %+v", heard)
+					}
+					if rooms, all := m.PeerRooms(r.Self()); all || last.Refused != 0 || !last.Addressed {
+						t.Errorf("it listens to %q, to all: %t; addressed %t, %d packets refused", rooms, all, last.Addressed, last.Refused)
+					}
 				}
 				if gone := next[session.PeerGone](t, m, time.Second); gone.Reason != c.gone {
 					t.Errorf("it took leave with %q, want %q", gone.Reason, c.gone)

@@ -12,7 +12,8 @@ import (
 type listener struct {
 	wants  atomic.Int32  // one of the constants below
 	plan   atomic.Uint32 // a packed plan: how the voice comes
-	stream stream        // runCapture's
+	route  atomic.Pointer[route]
+	stream stream // runCapture's
 
 	sent    atomic.Uint64 // packets given to the link
 	dropped atomic.Uint64 // packets that the link refused
@@ -38,6 +39,7 @@ type stream struct {
 	ended int64 // timestamp of the end
 	ends  int   // how often it is still to be said
 	held  bool  // the frame before wasn't sent: it goes with the next
+	route *route
 }
 
 // next numbers a packet that the listener is to get. It reports false for the
@@ -52,6 +54,23 @@ func (s *stream) next(said *spoken) bool {
 	}
 	s.seq++
 	return true
+}
+
+// address says how the listener is reached from a packet on. What reaches it in
+// other ways is another spurt: copies don't reach back to what it was sent, or
+// not sent, in the former ones. The end of a spurt belongs to what was before.
+func (s *stream) address(r *route, said *spoken) {
+	if said.end {
+		return
+	}
+	if !r.sameTargets(s.route) {
+		s.of = 0
+		if s.held { // it may not go with this one
+			s.held = false
+			s.seq--
+		}
+	}
+	s.route = r
 }
 
 // cut ends the spurt in which the listener is, at a packet that it doesn't
@@ -73,6 +92,7 @@ func (c *conversation) send(said *spoken) (wanted encodings) {
 		case wantsVoice:
 			pl := unpackPlan(p.listener.plan.Load())
 			wanted.add(pl.lean)
+			s.address(p.listener.route.Load(), said)
 			if s.next(said) && !s.holds(said, pl) {
 				c.sendTo(p, said, pl)
 			}
@@ -107,6 +127,7 @@ func (c *conversation) sendTo(p *peer, said *spoken, pl plan) {
 		Timestamp: uint32(said.timestamp/wire.TickSamples) & (1<<wire.TimestampBits - 1),
 		Spurt:     uint8(s.spurt),
 		End:       said.end,
+		Channels:  s.route.channels(),
 		Payload:   said.coded(pl.lean),
 	}
 	if s.held {

@@ -27,6 +27,7 @@ type Session struct {
 	taps   tapList
 
 	muted, deafened, talking atomic.Bool
+	addressing               addressing
 
 	// calls puts the calls of the application in order: who sends into it goes,
 	// and receives when done. It is held while the transport is called;
@@ -61,6 +62,7 @@ func New(cfg Config) (*Session, error) {
 		starts:   make(chan struct{}, 1),
 		settings: make(map[identity.PeerID]*peerSettings),
 	}
+	s.addressing.publishLocked(cfg.Authorize != nil)
 	s.era, s.endEra = context.WithCancel(context.Background())
 	return s, nil
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/identity"
@@ -18,6 +19,7 @@ type Tap func(*audio.Block)
 // stay: a peer that comes back is as loud as it was.
 type peerSettings struct {
 	present bool // the peer takes part; guarded by Session.mu
+	blocked atomic.Bool
 
 	mu     sync.Mutex // guards what follows
 	muted  bool
@@ -72,7 +74,7 @@ func (s *Session) forgetLocked(id identity.PeerID) {
 	set := s.settings[id]
 	set.mu.Lock()
 	defer set.mu.Unlock()
-	if !set.present && !set.muted && set.volume == 1 && len(set.taps) == 0 {
+	if !set.present && !set.muted && !set.blocked.Load() && set.volume == 1 && len(set.taps) == 0 {
 		delete(s.settings, id)
 	}
 }
@@ -136,7 +138,7 @@ func (s *Session) TapPeer(id identity.PeerID, tap Tap) (remove func()) {
 func (set *peerSettings) now() (gain float32, taps []*Tap) {
 	set.mu.Lock()
 	defer set.mu.Unlock()
-	if set.muted {
+	if set.muted || set.blocked.Load() {
 		return 0, set.taps
 	}
 	return set.volume, set.taps

@@ -23,6 +23,7 @@ type Stats struct {
 	ReadErrors    uint64      // blocks that the source or the encoder failed to give
 	BlocksSkipped uint64      // blocks of 10 ms not recorded because this process was suspended
 	Malformed     uint64      // control messages that made no sense
+	RoomsRefused  uint64      // rooms that peers listen to beyond MaxRooms, not taken note of
 	EventsDropped uint64      // events that nobody read in time, since New
 	Peers         []PeerStats // in the order in which they joined
 }
@@ -50,6 +51,7 @@ type PeerStats struct {
 	Joined    time.Time
 
 	// What it hears of us.
+	Addressed           bool    // what is said goes to it: a channel reaches it, and it isn't blocked or refused
 	Sent                uint64  // packets given to the link
 	SendDropped         uint64  // packets that the link could not send in time
 	Copies              uint64  // copies of earlier packets sent along
@@ -61,8 +63,10 @@ type PeerStats struct {
 	ReportedUnrecovered float64 // share of packets it had to conceal, as it last reported
 
 	// What we hear of it.
+	Heard        Heard         // in which ways
+	Refused      uint64        // voice packets that were not looked at: it is blocked, may not speak, or spoke where we don't listen
 	Jitter       jitter.Stats  // received, lost, late, concealed, delays
-	BytesIn      uint64        // of voice packets
+	BytesIn      uint64        // of voice packets, but for those Refused
 	Malformed    uint64        // voice packets that made no sense
 	DecodeFailed uint64        // packets that the decoder refused
 	FixedDelay   time.Duration // its device, gate, frame and codec, and our device: what of MouthToEar neither network nor jitter buffer changes
@@ -87,6 +91,7 @@ func (s *Session) Stats() Stats {
 	st.ReadErrors = c.capture.errs.Load()
 	st.BlocksSkipped = c.capture.skipped.Load()
 	st.Malformed = c.control.malformed.Load()
+	st.RoomsRefused = c.control.roomsRefused.Load()
 	for _, p := range c.roster.list() {
 		st.Peers = append(st.Peers, c.peerStats(p))
 	}
@@ -111,10 +116,13 @@ func (c *conversation) peerStats(p *peer) PeerStats {
 		Lean:        sending.lean,
 		Paired:      sending.paired,
 		BytesOut:    p.listener.bytes.Load(),
+		Heard:       p.hearing.heard(c),
+		Refused:     p.hearing.refused.Load(),
 	}
 	p.mu.Lock()
 	st.Name = p.remote.name
 	st.Reachable = p.greeting.announced
+	st.Addressed = p.reached
 	st.Muted, st.Deafened = p.remote.muted, p.remote.deafened
 	st.ReportedLoss, st.ReportedUnrecovered = p.report.last.network, p.report.last.unrecovered
 	st.FixedDelay = p.remote.captureDelay

@@ -8,8 +8,9 @@ import (
 	"github.com/parley-voice/parley/session/wire"
 )
 
-// Why says in a sentence why a peer isn't heard, or that it is, and in a second one
-// what is to be known of the way to it, if anything.
+// Why says in a sentence why a peer isn't heard, or that it is, and in others why
+// it doesn't hear us, if it could be, and what is to be known of the way to it, if
+// anything.
 func (s *Session) Why(id identity.PeerID) string {
 	c := s.current()
 	switch {
@@ -22,7 +23,7 @@ func (s *Session) Why(id identity.PeerID) string {
 	if p == nil {
 		return "The application has not said that this peer joined."
 	}
-	why := c.why(p)
+	why := c.why(p) + c.whyUnheard(p)
 	if path := c.transport.Path(id); path.Kind != link.None && path.Reason != "" {
 		why += fmt.Sprintf(" The way to it is %s: %s.", path.Kind, wire.Clean(path.Reason, maxPathText))
 	}
@@ -47,6 +48,8 @@ func (c *conversation) why(p *peer) string {
 		return "It is connected, but has not greeted us: its application may not have been told yet that we joined."
 	case g.incompatible != "":
 		return fmt.Sprintf("We can't understand each other: %s.", g.incompatible)
+	case p.settings.blocked.Load():
+		return "We have blocked it."
 	case !g.sent:
 		return "It greeted us, our own greeting is on its way."
 	case c.s.Deafened():
@@ -60,7 +63,31 @@ func (c *conversation) why(p *peer) string {
 	case p.remote.muted:
 		return "It has muted itself."
 	case received == 0:
-		return "It can be reached and has not said anything yet."
+		return "It can be reached and has not said anything yet." + p.refusalsLocked(c)
 	}
-	return "It can be reached and is silent."
+	return "It can be reached and is silent." + p.refusalsLocked(c)
+}
+
+// whyUnheard says why a peer to which there is a way isn't sent what we say; empty
+// if it is, or if that is clear.
+func (c *conversation) whyUnheard(p *peer) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reached || !p.upLocked() || p.settings.blocked.Load() {
+		return ""
+	}
+	why, w := "", c.s.wishes()
+	for _, k := range p.claimsLocked(c) {
+		if err := p.allowedLocked(c, k.action, k.to); k.action == ToListen && err != nil {
+			why += fmt.Sprintf(" It may not hear what is said %s: %s.", k.to, wire.Clean(err.Error(), wire.MaxReason))
+		}
+	}
+	switch {
+	case why != "":
+	case len(w.targets) == 0:
+		why = " It doesn't hear us: no channel is open."
+	default:
+		why = " It doesn't hear us: it listens to none of the rooms that we speak to."
+	}
+	return why
 }

@@ -27,6 +27,10 @@ const (
 	MaxCapabilities = 32
 	MaxAddresses    = 16
 	MaxAddress      = 128
+	MaxRooms        = 32  // that a message may join
+	MaxRoomsLeft    = 64  // that a message may leave
+	MaxRoomName     = 64  // and at least 1
+	MaxToken        = 512 // so that it fits a message with some rooms
 )
 
 // Errors of control messages. They are wrapped, so compare with errors.Is.
@@ -74,6 +78,21 @@ func check(m *Control) error {
 	}
 	if len(m.GetBye().GetReason()) > MaxReason {
 		return fmt.Errorf("%w: reason of %d bytes", ErrControlLimit, len(m.GetBye().GetReason()))
+	}
+	return checkRooms(m.GetRooms())
+}
+
+func checkRooms(r *Rooms) error {
+	if len(r.GetJoined()) > MaxRooms || len(r.GetLeft()) > MaxRoomsLeft || len(r.GetToken()) > MaxToken {
+		return fmt.Errorf("%w: rooms", ErrControlLimit)
+	}
+	for _, room := range r.GetJoined() {
+		if n := len(room.GetName()); n == 0 || n > MaxRoomName {
+			return fmt.Errorf("%w: room with a name of %d bytes", ErrControlLimit, n)
+		}
+		if room.GetNumber() > MaxRoomNumber {
+			return fmt.Errorf("%w: room with number %d", ErrControlLimit, room.GetNumber())
+		}
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ type Control struct {
 	//	*Control_State
 	//	*Control_Report
 	//	*Control_Bye
+	//	*Control_Rooms
 	Kind          isControl_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -111,6 +112,15 @@ func (x *Control) GetBye() *Bye {
 	return nil
 }
 
+func (x *Control) GetRooms() *Rooms {
+	if x != nil {
+		if x, ok := x.Kind.(*Control_Rooms); ok {
+			return x.Rooms
+		}
+	}
+	return nil
+}
+
 type isControl_Kind interface {
 	isControl_Kind()
 }
@@ -131,6 +141,10 @@ type Control_Bye struct {
 	Bye *Bye `protobuf:"bytes,4,opt,name=bye,proto3,oneof"`
 }
 
+type Control_Rooms struct {
+	Rooms *Rooms `protobuf:"bytes,5,opt,name=rooms,proto3,oneof"`
+}
+
 func (*Control_Hello) isControl_Kind() {}
 
 func (*Control_State) isControl_Kind() {}
@@ -138,6 +152,8 @@ func (*Control_State) isControl_Kind() {}
 func (*Control_Report) isControl_Kind() {}
 
 func (*Control_Bye) isControl_Kind() {}
+
+func (*Control_Rooms) isControl_Kind() {}
 
 // Hello is the first message of an epoch, from both sides. No voice is sent
 // before both arrived.
@@ -150,6 +166,7 @@ type Hello struct {
 	State         *State                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
 	LanAddresses  [][]byte               `protobuf:"bytes,6,rep,name=lan_addresses,json=lanAddresses,proto3" json:"lan_addresses,omitempty"` // binary multiaddrs on local networks, only if the application allows it
 	Capabilities  []string               `protobuf:"bytes,7,rep,name=capabilities,proto3" json:"capabilities,omitempty"`                     // optional abilities by name
+	Rooms         bool                   `protobuf:"varint,8,opt,name=rooms,proto3" json:"rooms,omitempty"`                                  // Rooms follows, and until then the sender listens to no room
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -231,6 +248,13 @@ func (x *Hello) GetCapabilities() []string {
 		return x.Capabilities
 	}
 	return nil
+}
+
+func (x *Hello) GetRooms() bool {
+	if x != nil {
+		return x.Rooms
+	}
+	return false
 }
 
 // State says what changed at the sender; absent fields are as before.
@@ -425,17 +449,143 @@ func (x *Bye) GetReason() string {
 	return ""
 }
 
+// Rooms says what the sender listens to beside what is said to everyone and to
+// itself, as it changes. Who has sent none in this epoch hears everything, and
+// isn't sent channels in voice packets.
+type Rooms struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NamedOnly     *bool                  `protobuf:"varint,1,opt,name=named_only,json=namedOnly,proto3,oneof" json:"named_only,omitempty"` // it hears only rooms that it names; absent: as before, at first false
+	Joined        []*Room                `protobuf:"bytes,2,rep,name=joined,proto3" json:"joined,omitempty"`                               // rooms that it listens to from now on
+	Left          []uint32               `protobuf:"varint,3,rep,packed,name=left,proto3" json:"left,omitempty"`                           // numbers of rooms that it doesn't listen to any more
+	Token         []byte                 `protobuf:"bytes,4,opt,name=token,proto3,oneof" json:"token,omitempty"`                           // for applications that decide who may speak and listen; absent: as before
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rooms) Reset() {
+	*x = Rooms{}
+	mi := &file_control_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rooms) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rooms) ProtoMessage() {}
+
+func (x *Rooms) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rooms.ProtoReflect.Descriptor instead.
+func (*Rooms) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Rooms) GetNamedOnly() bool {
+	if x != nil && x.NamedOnly != nil {
+		return *x.NamedOnly
+	}
+	return false
+}
+
+func (x *Rooms) GetJoined() []*Room {
+	if x != nil {
+		return x.Joined
+	}
+	return nil
+}
+
+func (x *Rooms) GetLeft() []uint32 {
+	if x != nil {
+		return x.Left
+	}
+	return nil
+}
+
+func (x *Rooms) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+// Room is a room by name, and the number by which voice packets to the sender
+// of this call it. Within an epoch a number stands for one room only.
+type Room struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // at most 64 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Room) Reset() {
+	*x = Room{}
+	mi := &file_control_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Room) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Room) ProtoMessage() {}
+
+func (x *Room) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Room.ProtoReflect.Descriptor instead.
+func (*Room) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Room) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Room) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 var File_control_proto protoreflect.FileDescriptor
 
 const file_control_proto_rawDesc = "" +
 	"\n" +
-	"\rcontrol.proto\x12\x11parley.session.v1\"\xd6\x01\n" +
+	"\rcontrol.proto\x12\x11parley.session.v1\"\x88\x02\n" +
 	"\aControl\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.parley.session.v1.HelloH\x00R\x05hello\x120\n" +
 	"\x05state\x18\x02 \x01(\v2\x18.parley.session.v1.StateH\x00R\x05state\x123\n" +
 	"\x06report\x18\x03 \x01(\v2\x19.parley.session.v1.ReportH\x00R\x06report\x12*\n" +
-	"\x03bye\x18\x04 \x01(\v2\x16.parley.session.v1.ByeH\x00R\x03byeB\x06\n" +
-	"\x04kind\"\xed\x01\n" +
+	"\x03bye\x18\x04 \x01(\v2\x16.parley.session.v1.ByeH\x00R\x03bye\x120\n" +
+	"\x05rooms\x18\x05 \x01(\v2\x18.parley.session.v1.RoomsH\x00R\x05roomsB\x06\n" +
+	"\x04kind\"\x83\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12%\n" +
 	"\x0eoldest_version\x18\x02 \x01(\rR\roldestVersion\x12\x16\n" +
@@ -443,7 +593,8 @@ const file_control_proto_rawDesc = "" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12.\n" +
 	"\x05state\x18\x05 \x01(\v2\x18.parley.session.v1.StateR\x05state\x12#\n" +
 	"\rlan_addresses\x18\x06 \x03(\fR\flanAddresses\x12\"\n" +
-	"\fcapabilities\x18\a \x03(\tR\fcapabilities\"\x9e\x01\n" +
+	"\fcapabilities\x18\a \x03(\tR\fcapabilities\x12\x14\n" +
+	"\x05rooms\x18\b \x01(\bR\x05rooms\"\x9e\x01\n" +
 	"\x05State\x12\x19\n" +
 	"\x05muted\x18\x01 \x01(\bH\x00R\x05muted\x88\x01\x01\x12\x1f\n" +
 	"\bdeafened\x18\x02 \x01(\bH\x01R\bdeafened\x88\x01\x01\x12-\n" +
@@ -459,7 +610,18 @@ const file_control_proto_rawDesc = "" +
 	"\tjitter_us\x18\x05 \x01(\rR\bjitterUs\x12\x1b\n" +
 	"\tbuffer_us\x18\x06 \x01(\rR\bbufferUs\"\x1d\n" +
 	"\x03Bye\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reasonB-Z+github.com/parley-voice/parley/session/wireb\x06proto3"
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"\xa4\x01\n" +
+	"\x05Rooms\x12\"\n" +
+	"\n" +
+	"named_only\x18\x01 \x01(\bH\x00R\tnamedOnly\x88\x01\x01\x12/\n" +
+	"\x06joined\x18\x02 \x03(\v2\x17.parley.session.v1.RoomR\x06joined\x12\x12\n" +
+	"\x04left\x18\x03 \x03(\rR\x04left\x12\x19\n" +
+	"\x05token\x18\x04 \x01(\fH\x01R\x05token\x88\x01\x01B\r\n" +
+	"\v_named_onlyB\b\n" +
+	"\x06_token\"2\n" +
+	"\x04Room\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04nameB-Z+github.com/parley-voice/parley/session/wireb\x06proto3"
 
 var (
 	file_control_proto_rawDescOnce sync.Once
@@ -473,25 +635,29 @@ func file_control_proto_rawDescGZIP() []byte {
 	return file_control_proto_rawDescData
 }
 
-var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_control_proto_goTypes = []any{
 	(*Control)(nil), // 0: parley.session.v1.Control
 	(*Hello)(nil),   // 1: parley.session.v1.Hello
 	(*State)(nil),   // 2: parley.session.v1.State
 	(*Report)(nil),  // 3: parley.session.v1.Report
 	(*Bye)(nil),     // 4: parley.session.v1.Bye
+	(*Rooms)(nil),   // 5: parley.session.v1.Rooms
+	(*Room)(nil),    // 6: parley.session.v1.Room
 }
 var file_control_proto_depIdxs = []int32{
 	1, // 0: parley.session.v1.Control.hello:type_name -> parley.session.v1.Hello
 	2, // 1: parley.session.v1.Control.state:type_name -> parley.session.v1.State
 	3, // 2: parley.session.v1.Control.report:type_name -> parley.session.v1.Report
 	4, // 3: parley.session.v1.Control.bye:type_name -> parley.session.v1.Bye
-	2, // 4: parley.session.v1.Hello.state:type_name -> parley.session.v1.State
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	5, // 4: parley.session.v1.Control.rooms:type_name -> parley.session.v1.Rooms
+	2, // 5: parley.session.v1.Hello.state:type_name -> parley.session.v1.State
+	6, // 6: parley.session.v1.Rooms.joined:type_name -> parley.session.v1.Room
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_control_proto_init() }
@@ -504,15 +670,17 @@ func file_control_proto_init() {
 		(*Control_State)(nil),
 		(*Control_Report)(nil),
 		(*Control_Bye)(nil),
+		(*Control_Rooms)(nil),
 	}
 	file_control_proto_msgTypes[2].OneofWrappers = []any{}
+	file_control_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_proto_rawDesc), len(file_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

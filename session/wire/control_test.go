@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +22,10 @@ var controlCases = []struct {
 	{"state", &Control{Kind: &Control_State{State: &State{Muted: new(false)}}}},
 	{"report", &Control{Kind: &Control_Report{Report: &Report{
 		Expected: 25, NetworkLost: 2, Unrecovered: 1, BurstLengthX10: 15, JitterUs: 3100, BufferUs: 31000,
+	}}}},
+	{"hello-rooms", &Control{Kind: &Control_Hello{Hello: &Hello{Version: 1, OldestVersion: 1, Codecs: []string{"opus"}, Rooms: true}}}},
+	{"rooms", &Control{Kind: &Control_Rooms{Rooms: &Rooms{
+		NamedOnly: new(true), Joined: []*Room{{Number: 0, Name: "team"}, {Number: 300, Name: "Zuschauer"}}, Left: []uint32{1, 299}, Token: []byte("let me in"),
 	}}}},
 	{"bye", &Control{Kind: &Control_Bye{Bye: &Bye{Reason: "stopped"}}}},
 }
@@ -81,6 +86,12 @@ func TestControlLimits(t *testing.T) {
 		"capabilities": {Kind: &Control_Hello{Hello: &Hello{Capabilities: make([]string, MaxCapabilities+1)}}},
 		"addresses":    {Kind: &Control_Hello{Hello: &Hello{LanAddresses: make([][]byte, MaxAddresses+1)}}},
 		"address":      {Kind: &Control_Hello{Hello: &Hello{LanAddresses: [][]byte{make([]byte, MaxAddress+1)}}}},
+		"rooms":        {Kind: &Control_Rooms{Rooms: &Rooms{Joined: slices.Repeat([]*Room{{Name: "x"}}, MaxRooms+1)}}},
+		"rooms left":   {Kind: &Control_Rooms{Rooms: &Rooms{Left: make([]uint32, MaxRoomsLeft+1)}}},
+		"room name":    {Kind: &Control_Rooms{Rooms: &Rooms{Joined: []*Room{{Name: long(MaxRoomName + 1)}}}}},
+		"no room name": {Kind: &Control_Rooms{Rooms: &Rooms{Joined: []*Room{{Number: 1}}}}},
+		"room number":  {Kind: &Control_Rooms{Rooms: &Rooms{Joined: []*Room{{Name: "x", Number: MaxRoomNumber + 1}}}}},
+		"token":        {Kind: &Control_Rooms{Rooms: &Rooms{Token: make([]byte, MaxToken+1)}}},
 		"reason":       {Kind: &Control_Bye{Bye: &Bye{Reason: long(MaxReason + 1)}}},
 	}
 	for name, m := range cases {

@@ -17,6 +17,7 @@ const (
 
 const (
 	voiceVersion  = 1 // upper half of the first byte
+	withChannels  = 2 // the same, of a packet with channels
 	flagTwin      = 0x08
 	flagEnd       = 0x04
 	copiesMask    = 0x03
@@ -44,9 +45,9 @@ type Copy struct {
 //	+-------+-+-+---+-------------------------------+---------------+
 //	|version|T|E|cps|            sequence           |               :
 //	+-------+-+-+---+-------------------------------+---------------+
-//	:     timestamp (10 ms ticks)   |     spurt     |  copies ...   :
+//	:     timestamp (10 ms ticks)   |     spurt     | channels ...  :
 //	+-------------------------------+---------------+---------------+
-//	:                       codec packet ...                        :
+//	:               copies ...      |  codec packet ...             :
 //	+---------------------------------------------------------------+
 //
 // Sequence, timestamp and spurt are the low bits of counters that only grow;
@@ -54,6 +55,9 @@ type Copy struct {
 // (unsigned varint) and its bytes. If T is set the first copy is of the packet
 // before, and no copy but its twin: it was not sent by itself. A packet without copies and payload that
 // has E set ends a talk spurt and carries no audio.
+//
+// Version 1 has no channels and is said to everyone; version 2 has at least one,
+// see [Channel].
 type Voice struct {
 	Sequence  uint16          // counts packets sent: a gap is loss
 	Timestamp uint32          // TimestampBits wide; ticks since the talker's clock began, through silence too
@@ -62,14 +66,15 @@ type Voice struct {
 	Copies    [MaxCopies]Copy // the first NumCopies are valid
 	NumCopies int
 	Twin      bool   // the first copy is of offset 1 and the only time that this packet is sent
+	Channels  []byte // as AppendChannels makes it; empty for what is said to everyone
 	Payload   []byte // the codec's packet; empty only if End is set
 }
 
 // Size is the number of bytes that AppendTo will append.
 func (v *Voice) Size() int {
-	n := voiceHeader + len(v.Payload)
+	n := voiceHeader + len(v.Channels) + len(v.Payload)
 	for _, c := range v.Copies[:v.NumCopies] {
-		n += 1 + uvarintLen(len(c.Payload)) + len(c.Payload)
+		n += 1 + uvarintLen(uint64(len(c.Payload))) + len(c.Payload)
 	}
 	return n
 }
@@ -85,6 +90,12 @@ func (v *Voice) AppendTo(b []byte) ([]byte, error) {
 	}
 	start := len(b)
 	first := byte(voiceVersion<<4) | byte(v.NumCopies)
+	if len(v.Channels) > 0 {
+		if list, err := cutChannels(v.Channels); err != nil || len(list) != len(v.Channels) {
+			return b, ErrVoiceFormat
+		}
+		first += (withChannels - voiceVersion) << 4
+	}
 	if v.End {
 		first |= flagEnd
 	}
@@ -94,6 +105,7 @@ func (v *Voice) AppendTo(b []byte) ([]byte, error) {
 	b = append(b, first)
 	b = binary.BigEndian.AppendUint16(b, v.Sequence)
 	b = append(b, byte(v.Timestamp>>16), byte(v.Timestamp>>8), byte(v.Timestamp), v.Spurt)
+	b = append(b, v.Channels...)
 	for _, c := range v.Copies[:v.NumCopies] {
 		if c.Offset < 1 || c.Offset > MaxOffset || len(c.Payload) == 0 {
 			return b[:start], ErrVoiceFormat
@@ -111,7 +123,8 @@ func (v *Voice) Parse(b []byte) error {
 	if len(b) < voiceHeader {
 		return ErrVoiceFormat
 	}
-	if b[0]>>4 != voiceVersion {
+	version := b[0] >> 4
+	if version != voiceVersion && version != withChannels {
 		return ErrVoiceVersion
 	}
 	*v = Voice{
@@ -123,24 +136,40 @@ func (v *Voice) Parse(b []byte) error {
 		Twin:      b[0]&flagTwin != 0,
 	}
 	rest := b[voiceHeader:]
-	for i := range v.NumCopies {
-		if len(rest) < 2 {
-			return ErrVoiceFormat
+	if version == withChannels {
+		list, err := cutChannels(rest)
+		if err != nil {
+			return err
 		}
-		offset := int(rest[0])
-		size, n := binary.Uvarint(rest[1:])
-		if n <= 0 || n > maxCopyHeader || size == 0 || size > uint64(len(rest)-1-n) || offset < 1 || offset > MaxOffset || n != uvarintLen(int(size)) {
-			return ErrVoiceFormat
-		}
-		end := 1 + n + int(size)
-		v.Copies[i] = Copy{Offset: offset, Payload: rest[1+n : end : end]}
-		rest = rest[end:]
+		v.Channels, rest = list, rest[len(list):]
+	}
+	rest, err := v.parseCopies(rest)
+	if err != nil {
+		return err
 	}
 	if v.Twin && (v.NumCopies == 0 || v.Copies[0].Offset != 1) || len(rest) == 0 && !v.End {
 		return ErrVoiceFormat
 	}
 	v.Payload = rest[:len(rest):len(rest)]
 	return nil
+}
+
+// parseCopies reads the copies and returns what follows them.
+func (v *Voice) parseCopies(rest []byte) ([]byte, error) {
+	for i := range v.NumCopies {
+		if len(rest) < 2 {
+			return nil, ErrVoiceFormat
+		}
+		offset := int(rest[0])
+		size, n := binary.Uvarint(rest[1:])
+		if n <= 0 || n > maxCopyHeader || size == 0 || size > uint64(len(rest)-1-n) || offset < 1 || offset > MaxOffset || n != uvarintLen(size) {
+			return nil, ErrVoiceFormat
+		}
+		end := 1 + n + int(size)
+		v.Copies[i] = Copy{Offset: offset, Payload: rest[1+n : end : end]}
+		rest = rest[end:]
+	}
+	return rest, nil
 }
 
 // Unwrap returns the number closest to last whose low bits are truncated. Of
@@ -154,7 +183,7 @@ func Unwrap(last int64, truncated uint32, bits int) int64 {
 	return last + ahead
 }
 
-func uvarintLen(n int) int {
+func uvarintLen(n uint64) int {
 	size := 1
 	for n >= 0x80 {
 		n >>= 7

@@ -44,6 +44,11 @@ var voiceCases = []struct {
 		Sequence: 7, Timestamp: 14, Spurt: 3, Twin: true, NumCopies: 2,
 		Copies: [MaxCopies]Copy{{1, []byte{0x78, 6}}, {3, []byte{0x78, 4}}}, Payload: []byte{0x78, 7},
 	}},
+	{"voice-room", Voice{Sequence: 8, Timestamp: 16, Spurt: 3, Channels: []byte{0x14}, Payload: []byte{0x78, 8}}},
+	{"voice-channels", Voice{
+		Sequence: 9, Timestamp: 18, Spurt: 4, NumCopies: 1, Copies: [MaxCopies]Copy{{1, []byte{0x78, 8}}},
+		Channels: AppendChannels(nil, channelCases), Payload: []byte{0x78, 9},
+	}},
 	{"voice-end", Voice{Sequence: 5, Timestamp: 10, Spurt: 1, End: true}},
 	{"voice-end-copies", Voice{Sequence: 5, Timestamp: 10, Spurt: 1, End: true, Copies: [MaxCopies]Copy{{1, []byte{0x78}}}, NumCopies: 1}},
 }
@@ -95,7 +100,7 @@ func TestVoiceRefusesWhatIsNoPacket(t *testing.T) {
 		hex  string
 		want error
 	}{
-		{"other version", "20000100000201" + "78", ErrVoiceVersion},
+		{"other version", "30000100000201" + "78", ErrVoiceVersion},
 		{"twin without a copy", "18000100000201" + "78", ErrVoiceFormat},
 		{"twin farther back", "19000100000201" + "020178" + "78", ErrVoiceFormat},
 		{"no payload and no end", "10000100000201", ErrVoiceFormat},
@@ -104,6 +109,15 @@ func TestVoiceRefusesWhatIsNoPacket(t *testing.T) {
 		{"copy from too far back", "11000100000201" + "050178" + "78", ErrVoiceFormat},
 		{"copy longer than the packet", "11000100000201" + "01ff07" + "78", ErrVoiceFormat},
 		{"copy length beyond 64 bits", "11000100000201" + "01ffffffffffffffffffff01" + "78", ErrVoiceFormat},
+		{"no channels where there should be", "20000100000201", ErrVoiceFormat},
+		{"channel cut off", "20000100000201" + "94", ErrVoiceFormat},
+		{"channel not in shortest form", "20000100000201" + "9400" + "78", ErrVoiceFormat},
+		{"channel without its options", "20000100000201" + "16", ErrVoiceFormat},
+		{"channel that announces another one", "20000100000201" + "15", ErrVoiceFormat},
+		{"channel to a room beyond the last", "20000100000201" + "8c80808002" + "78", ErrVoiceFormat},
+		{"channels and no payload", "20000100000201" + "14", ErrVoiceFormat},
+		{"too many channels", "20000100000201" + strings.Repeat("15", MaxChannels) + "14" + "78", ErrVoiceFormat},
+		{"channels of too many bytes", "20000100000201" + strings.Repeat("f7ffff1f80", 30) + "14" + "78", ErrVoiceFormat},
 		{"copy length not in shortest form", "11000100000201" + "01810078" + "78", ErrVoiceFormat},
 	}
 	for _, c := range cases {
@@ -126,6 +140,8 @@ func TestVoiceDoesNotWriteWhatItWouldNotRead(t *testing.T) {
 		"timestamp too large": {Timestamp: 1 << TimestampBits, Payload: []byte{1}},
 		"copy without bytes":  {Payload: []byte{1}, NumCopies: 1, Copies: [MaxCopies]Copy{{Offset: 1}}},
 		"copy too far back":   {Payload: []byte{1}, NumCopies: 1, Copies: [MaxCopies]Copy{{Offset: 5, Payload: []byte{1}}}},
+		"half a channel":      {Payload: []byte{1}, Channels: []byte{0x16}},
+		"more than channels":  {Payload: []byte{1}, Channels: []byte{0x14, 0x14}},
 		"too many copies":     {Payload: []byte{1}, NumCopies: 4},
 	}
 	for name, v := range cases {
@@ -162,10 +178,17 @@ func TestUnwrap(t *testing.T) {
 
 func TestVoiceAllocatesNothing(t *testing.T) {
 	b := golden(t, "voice-three-copies")
+	withChannels := golden(t, "voice-channels")
 	out := make([]byte, 0, 1000)
 	var v Voice
 	if n := testing.AllocsPerRun(100, func() {
 		if v.Parse(b) != nil {
+			t.Error("refused")
+		}
+		if _, err := v.AppendTo(out); err != nil {
+			t.Error(err)
+		}
+		if v.Parse(withChannels) != nil {
 			t.Error("refused")
 		}
 		if _, err := v.AppendTo(out); err != nil {
