@@ -1,6 +1,9 @@
 package audio
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // LimiterThreshold is the amplitude below which a Mixer leaves audio as it
 // is, -1.5 dBFS.
@@ -155,3 +158,25 @@ func peakOf(b *StereoBlock) float32 {
 	}
 	return peak
 }
+
+// Limiter keeps mono audio within -1..1 as a Mixer does its mix. It is the last
+// Processor of a chain that amplifies. The zero value is ready. It is not safe for
+// concurrent use.
+type Limiter struct {
+	limiter limiter
+	both    StereoBlock
+}
+
+// LimiterDelay is by how much later audio leaves a Limiter.
+const LimiterDelay = limiterDelay * time.Second / SampleRate
+
+// Process limits mic.
+func (l *Limiter) Process(mic, _ *Block) {
+	Repair(mic[:])
+	Upmix(&l.both, mic)
+	l.limiter.Process(&l.both)
+	Downmix(mic, &l.both)
+}
+
+// Delay is LimiterDelay.
+func (l *Limiter) Delay() time.Duration { return LimiterDelay }

@@ -1,5 +1,7 @@
 package audio
 
+import "time"
+
 // Processor changes what the microphone recorded before it is gated, measured
 // and encoded: an echo canceller, a noise suppressor, an automatic gain.
 //
@@ -16,6 +18,13 @@ type Processor interface {
 	Process(mic *Block, mix *Block)
 }
 
+// Delayer is implemented by a Processor that holds audio back. Delay is for how
+// long; it doesn't change, and is safe for concurrent use. Statistics of delay
+// count on it.
+type Delayer interface {
+	Delay() time.Duration
+}
+
 // Chain is processors in the order in which they see the microphone; each gets
 // what the one before it made. It is itself a Processor. An empty chain changes
 // nothing.
@@ -26,4 +35,15 @@ func (c Chain) Process(mic *Block, mix *Block) {
 	for _, p := range c {
 		p.Process(mic, mix)
 	}
+}
+
+// Delay is for how long the chain holds audio back: the sum of its Delayers.
+func (c Chain) Delay() time.Duration {
+	sum := time.Duration(0)
+	for _, p := range c {
+		if d, ok := p.(Delayer); ok {
+			sum += d.Delay()
+		}
+	}
+	return sum
 }
