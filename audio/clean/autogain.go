@@ -30,7 +30,7 @@ const (
 // speech; while the mix is heard the gain doesn't rise, since it may be what is
 // recorded. A Limiter belongs behind it. It delays nothing.
 type AutoGain struct {
-	noise background
+	noise audio.NoiseFloor
 	power float64 // of speech before the gain, mean square
 	heard int     // blocks of speech, up to gainMemory
 	gain  float64 // dB
@@ -41,7 +41,7 @@ func (g *AutoGain) Process(mic, mix *audio.Block) {
 	audio.Repair(mic[:])
 	before := g.gain
 	level := audio.Measure(mic[:]).RMS
-	if noise := g.noise.push(level); level >= max(noise+gainAbove, gainLeast) {
+	if noise := g.noise.Push(level); level >= max(noise+gainAbove, gainLeast) {
 		g.follow(level, audio.Measure(mix[:]).RMS < gainMix)
 	}
 	ramp(mic, factor(before), factor(g.gain))
