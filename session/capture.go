@@ -60,7 +60,7 @@ func (c *conversation) runCapture() {
 		// Source and processors are the application's: what they give may be
 		// anything, and may come when the conversation is over.
 		audio.Repair(cs.mic[:])
-		c.mix.take(&cs.mix, cs.at)
+		c.mix.take(&cs.mix, cs.at.Add(c.mixLead()))
 		c.cfg.Chain.Process(&cs.mic, &cs.mix)
 		audio.Repair(cs.mic[:])
 		c.speak(&cs.mic)

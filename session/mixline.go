@@ -120,3 +120,12 @@ func (c *clock) observe(offset time.Duration) {
 		}
 	}
 }
+
+// mixLead is by how much the mix is ahead of the microphone. What isn't heard
+// through a device, or not by one, makes no echo.
+func (c *conversation) mixLead() time.Duration {
+	if c.mic.device == nil || c.speaker.device == nil {
+		return 0
+	}
+	return audio.MixLead
+}
