@@ -15,6 +15,7 @@ import (
 type captureState struct {
 	pace   pacer
 	gate   gate
+	gagged gagged
 	talker *talker
 	format voiceFormat // fixed
 	meter  audio.Meter
@@ -35,7 +36,7 @@ type captureState struct {
 func (cs *captureState) init(c *conversation, t *talker) {
 	cs.talker = t
 	cs.format = formatOf(c.cfg.Encoding)
-	cs.gate = newGate(c.cfg.Mode, c.cfg.VoiceThreshold)
+	cs.gate.mode = c.s.Mode()
 	cs.level.store(audio.FloorDBFS)
 }
 
@@ -158,11 +159,12 @@ func (c *conversation) speak(mic *audio.Block) {
 	cs := &c.capture
 	cs.meter.Push(mic[:])
 	cs.level.store(cs.meter.Level().RMS)
-	open := cs.gate.push(mic, gateInput{
-		Level:   audio.Measure(mic[:]).RMS,
-		Muted:   c.s.Muted() || !c.mic.open || cs.ended,
-		Talking: c.s.Talking(),
-	})
+	in := c.s.talking.input(audio.Measure(mic[:]).RMS)
+	in.Muted = c.s.Muted() || !c.mic.open || cs.ended
+	open := cs.gate.push(mic, in)
+	if cs.gagged.push(in.Muted, cs.gate.voiced) {
+		c.emit(TalkingWhileMuted{})
+	}
 	said, err := cs.talker.push(mic, open)
 	if err != nil {
 		cs.errs.Add(1)
@@ -175,7 +177,7 @@ func (c *conversation) speak(mic *audio.Block) {
 }
 
 // captureDelay is the time from a sound at the microphone to the packet that
-// carries it: device, pre-roll, frame and codec.
+// carries it: device, processors, pre-roll, frame and codec.
 func (c *conversation) captureDelay() time.Duration {
-	return time.Duration(c.capture.device.Load()) + c.capture.gate.delay() + c.cfg.Encoding.FrameDuration + c.cfg.Codec.Delay(c.cfg.Encoding)
+	return time.Duration(c.capture.device.Load()) + c.cfg.Chain.Delay() + gateDelay(c.s.Mode()) + c.cfg.Encoding.FrameDuration + c.cfg.Codec.Delay(c.cfg.Encoding)
 }

@@ -25,7 +25,8 @@ type Session struct {
 	log    *slog.Logger
 	events *eventQueue
 
-	muted, deafened, talking atomic.Bool
+	muted, deafened atomic.Bool
+	talking         talking
 
 	// calls puts the calls of the application in order: who sends into it goes,
 	// and receives when done. It is held while the transport is called;
@@ -59,6 +60,9 @@ func New(cfg Config) (*Session, error) {
 		calls:    make(chan struct{}, 1),
 		starts:   make(chan struct{}, 1),
 		settings: make(map[identity.PeerID]*peerSettings),
+	}
+	if err := s.talking.configure(cfg); err != nil {
+		return nil, err
 	}
 	s.era, s.endEra = context.WithCancel(context.Background())
 	return s, nil
@@ -231,12 +235,6 @@ func (s *Session) SetDeafened(deafened bool) {
 
 // Deafened reports whether this side is deafened.
 func (s *Session) Deafened() bool { return s.deafened.Load() }
-
-// SetTalking is the key of PushToTalk; the other modes ignore it.
-func (s *Session) SetTalking(talking bool) { s.talking.Store(talking) }
-
-// Talking reports whether the key of PushToTalk is down.
-func (s *Session) Talking() bool { return s.talking.Load() }
 
 func (s *Session) stateChanged() {
 	if conv := s.current(); conv != nil {
