@@ -6,20 +6,22 @@ import (
 	"github.com/parley-voice/parley/audio"
 )
 
-// HalfDuplexDepth is by how many dB a HalfDuplex turns down the microphone at
-// most.
-const HalfDuplexDepth = 36.0
+// By how many dB a HalfDuplex turns the microphone down at most.
+const (
+	DefaultDepth  = 36.0 // alone
+	GuardingDepth = 15.0 // behind an echo canceller: who speaks at the same time before anything is known is still heard
+)
 
 const (
 	duplexHold     = 25    // blocks in which an echo of the mix may come: 250 ms
 	duplexFar      = -55.0 // dBFS of the mix from which on its echo matters
 	duplexResidual = -60.0 // dBFS to which an echo is turned down
 	duplexUnknown  = 10.0  // dB from the mix to its echo before anything is known
-	duplexMargin   = 5.0   // dB over the echo that is a voice
+	duplexMargin   = 6.0   // dB over the echo that is a voice
 	duplexOpen     = 30    // blocks for which the microphone stays open after that: 300 ms
 	duplexWindow   = 40    // blocks of the mix of which the loudest is compared with what follows in the microphone
-	duplexWindows  = 8     // among which is one in which nobody speaks here: 5 s of what is heard
-	duplexPatience = 4     // windows in a row in which somebody seems to speak here before that is taken for echo
+	duplexWindows  = 8     // that are remembered: 5 s of what is heard
+	duplexPatience = 8     // windows in a row in which somebody seems to speak here before that is taken for echo
 )
 
 // HalfDuplex turns the microphone down while it hears nothing but the echo of the
@@ -29,9 +31,11 @@ const (
 //
 // Alone, for where there is no echo canceller, it makes of speakers and
 // microphone a line on which one at a time is heard well. Behind an echo canceller
-// it keeps back the echo that that has not learned yet, and then, since hardly
-// anything is left, does nothing any more.
+// it keeps back what that has not learned yet, and then, since hardly anything is
+// left, does nothing any more; GuardingDepth is enough there.
 type HalfDuplex struct {
+	Depth float64 // dB by which it turns down at most; 0 means DefaultDepth; not to be changed once it runs
+
 	far  [duplexHold]float64 // dB of the mix in the last blocks above audio.FloorDBFS: the zero value is silence
 	at   int
 	open int     // blocks for which a voice keeps the microphone open
@@ -74,12 +78,16 @@ func (h *HalfDuplex) depth(far, near float64) float64 {
 		h.open--
 		return 0
 	}
-	return min(max(far+h.Coupling()-duplexResidual, 0), HalfDuplexDepth)
+	most := h.Depth
+	if most == 0 {
+		most = DefaultDepth
+	}
+	return min(max(far+h.Coupling()-duplexResidual, 0), most)
 }
 
-// learn takes the levels of a block in which there may be echo. The echo is as
-// loud, beside the mix, as the microphone was in the quietest of the last windows:
-// in that one nobody spoke here.
+// learn takes the levels of a block in which there may be echo. How loud
+// the echo is beside the mix differs between sounds, so it is the median of the
+// last windows in which nobody seems to have spoken here.
 func (h *HalfDuplex) learn(far, near float64) {
 	if h.seen < duplexWindow {
 		h.loudFar = max(h.loudFar, far-audio.FloorDBFS)
@@ -98,7 +106,10 @@ func (h *HalfDuplex) learn(far, near float64) {
 	}
 	h.windows[h.compared%duplexWindows] = ratio
 	h.compared++
-	h.coupling = slices.Min(h.windows[:min(h.compared, duplexWindows)])
+	last := h.windows
+	known := last[:min(h.compared, duplexWindows)]
+	slices.Sort(known)
+	h.coupling = known[len(known)/2]
 }
 
 // Coupling is how much louder the echo is in the microphone than the mix, in dB,

@@ -3,6 +3,7 @@ package speex
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -68,13 +69,15 @@ func (c Config) withDefaults() (Config, error) {
 type Processor struct {
 	mu    sync.Mutex // guards what follows
 	state *state     // nil if there is nothing to do, and once closed
+	freed runtime.Cleanup
 
 	mic, mix, out [audio.BlockSamples]int16
 
 	delay time.Duration // fixed
 }
 
-// New makes a processor, which holds memory of C until Close. It fails with
+// New makes a processor, which holds memory of C until Close, at the latest until
+// nobody has it any more. It fails with
 // ErrConfig or ErrState. One that is to do nothing holds none and costs nothing.
 func New(cfg Config) (*Processor, error) {
 	cfg, err := cfg.withDefaults()
@@ -89,7 +92,9 @@ func New(cfg Config) (*Processor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Processor{state: s, delay: Delay}, nil
+	p := &Processor{state: s, delay: Delay}
+	p.freed = runtime.AddCleanup(p, (*state).free, s)
+	return p, nil
 }
 
 // Process takes the echo of mix, and noise, out of mic. An echo is learned while
@@ -119,6 +124,7 @@ func (p *Processor) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.state != nil {
+		p.freed.Stop()
 		p.state.free()
 		p.state = nil
 	}
