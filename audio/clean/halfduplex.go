@@ -32,9 +32,12 @@ const (
 // Alone, for where there is no echo canceller, it makes of speakers and
 // microphone a line on which one at a time is heard well. Behind an echo canceller
 // it keeps back what that has not learned yet, and then, since hardly anything is
-// left, does nothing any more; GuardingDepth is enough there.
+// left, does nothing any more; GuardingDepth is enough there, and Echoes keeps it from
+// turning down somebody with headphones.
 type HalfDuplex struct {
-	Depth float64 // dB by which it turns down at most; 0 means DefaultDepth; not to be changed once it runs
+	// Both are not to be changed once it runs.
+	Depth  float64     // dB by which it turns down at most; 0 means DefaultDepth
+	Echoes func() bool // whether there is an echo at all, which a canceller knows; nil means that there may be
 
 	far  [duplexHold]float64 // dB of the mix in the last blocks above audio.FloorDBFS: the zero value is silence
 	at   int
@@ -76,6 +79,9 @@ func (h *HalfDuplex) depth(far, near float64) float64 {
 	}
 	if h.open > 0 {
 		h.open--
+		return 0
+	}
+	if h.Echoes != nil && !h.Echoes() {
 		return 0
 	}
 	most := h.Depth

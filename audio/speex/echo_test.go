@@ -91,6 +91,33 @@ func TestEchoThatMovesIsLearnedAnew(t *testing.T) {
 	}
 }
 
+// With speakers it is known within half a second that there is an echo, and with
+// headphones none is ever seen, whoever speaks.
+func TestEchoesTellsSpeakersFromHeadphones(t *testing.T) {
+	far, near := voice(t, "anna", 10*time.Second), voice(t, "ben", 10*time.Second)
+	for name, c := range map[string]struct {
+		mic  []float32
+		want bool
+	}{
+		"speakers":                     {laptop.Echo(far), true},
+		"speakers, quiet":              {audiotest.Room{Delay: 10 * time.Millisecond, RT60: 300 * time.Millisecond, Gain: 0.05, Seed: 5}.Echo(far), true},
+		"headphones, who speaks":       {near, false},
+		"headphones, who says nothing": {make([]float32, len(far)), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProcessor(t, speex.Config{})
+			mic := sum(c.mic, noise(len(far), 1, -70))
+			for s := range 20 { // of half a second
+				from := s * 24000
+				clean(p, mic[from:][:24000], far[from:][:24000])
+				if got := p.Echoes(); got != c.want {
+					t.Fatalf("after %.1f s Echoes is %t", 0.5*float64(s+1), got)
+				}
+			}
+		})
+	}
+}
+
 // What goes wrong doesn't stay wrong: silence on either side, and a source that
 // stops giving anything else for a while.
 func TestEchoIsCancelledAfterSilence(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-voice/parley/audio"
@@ -72,8 +73,10 @@ type Processor struct {
 	freed runtime.Cleanup
 
 	mic, mix, out [audio.BlockSamples]int16
+	echo          evidence
 
-	delay time.Duration // fixed
+	echoes atomic.Bool
+	delay  time.Duration // fixed
 }
 
 // New makes a processor, which holds memory of C until Close, at the latest until
@@ -109,11 +112,17 @@ func (p *Processor) Process(mic, mix *audio.Block) {
 	}
 	toInt16(&p.mic, mic)
 	toInt16(&p.mix, mix)
-	p.state.run(&p.mic, &p.mix, &p.out)
+	heard, far := energy(&p.mic), energy(&p.mix)
+	p.echoes.Store(p.echo.push(heard, far, p.state.run(&p.mic, &p.mix, &p.out)))
 	for i, x := range p.mic {
 		mic[i] = float32(x) / fullScale
 	}
 }
+
+// Echoes reports whether the microphone hears the mix: whether what was taken away
+// as its echo is a fair part of what was recorded. It takes a second to tell that
+// there are speakers, or that there are headphones. It is safe for concurrent use.
+func (p *Processor) Echoes() bool { return p.echoes.Load() }
 
 // Delay is by how much later audio leaves the processor than it came.
 func (p *Processor) Delay() time.Duration { return p.delay }

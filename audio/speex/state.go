@@ -9,19 +9,25 @@ package speex
 #include <speex/speex_preprocess.h>
 
 // One call for a block, whatever is done to it: mic holds n samples in frames,
-// and is changed in place. Either state may be NULL.
-static void parley_speex_run(SpeexEchoState *echo, SpeexPreprocessState *noise,
+// and is changed in place. Either state may be NULL. The result is the energy of
+// the echo that was taken away.
+static double parley_speex_run(SpeexEchoState *echo, SpeexPreprocessState *noise,
 		int16_t *mic, const int16_t *mix, int16_t *out, int frame, int n) {
+	double taken = 0;
 	for (int at = 0; at < n; at += frame) {
 		int16_t *done = mic + at;
 		if (echo) {
 			speex_echo_cancellation(echo, mic + at, mix + at, out);
-			for (int i = 0; i < frame; i++)
+			for (int i = 0; i < frame; i++) {
+				double y = done[i] - out[i];
+				taken += y * y;
 				done[i] = out[i];
+			}
 		}
 		if (noise)
 			speex_preprocess_run(noise, done);
 	}
+	return taken;
 }
 
 // The requests take pointers to int32, spx_int32_t, or the state itself.
@@ -88,10 +94,11 @@ func (s *state) set(cfg Config) bool {
 	return ok
 }
 
-// run processes a block in place; out is working memory.
-func (s *state) run(mic, mix, out *[audio.BlockSamples]int16) {
-	C.parley_speex_run(s.echo, s.noise,
-		(*C.int16_t)(&mic[0]), (*C.int16_t)(&mix[0]), (*C.int16_t)(&out[0]), frame, audio.BlockSamples)
+// run processes a block in place; out is working memory. It returns the energy of
+// the echo that was taken away.
+func (s *state) run(mic, mix, out *[audio.BlockSamples]int16) (taken float64) {
+	return float64(C.parley_speex_run(s.echo, s.noise,
+		(*C.int16_t)(&mic[0]), (*C.int16_t)(&mix[0]), (*C.int16_t)(&out[0]), frame, audio.BlockSamples))
 }
 
 // free gives everything back. The preprocessor goes first: it knows the echo
