@@ -75,7 +75,7 @@ func (c Clean) chain(device bool) (audio.Chain, *speex.Processor, error) {
 	}
 	switch echo {
 	case EchoCancel:
-		chain = append(chain, &clean.HalfDuplex{Depth: clean.GuardingDepth})
+		chain = append(chain, &clean.HalfDuplex{Depth: clean.GuardingDepth, Echoes: canceller.Echoes})
 	case EchoHalfDuplex:
 		chain = append(chain, &clean.HalfDuplex{})
 	case EchoAuto, EchoOff:

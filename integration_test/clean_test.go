@@ -30,7 +30,7 @@ func TestCallWithALaptopHasNoEcho(t *testing.T) {
 		"cancel":      on,
 		"half-duplex": {Echo: parley.EchoHalfDuplex},
 	} {
-		heard[name] = callOf(t, headset, near, clean, end*time.Second)
+		heard[name] = callOf(t, headset, near, desk(), clean, end*time.Second)
 	}
 	for name, bar := range map[string]struct{ first, later, stoi float64 }{
 		"cancel":      {15, 20, 0.9},
@@ -50,13 +50,32 @@ func TestCallWithALaptopHasNoEcho(t *testing.T) {
 	}
 }
 
+// Two with headphones who both speak from the first word on have nothing to cancel,
+// and lose nothing.
+func TestCallWithHeadphonesIsLeftAlone(t *testing.T) {
+	pause := make([]float32, audio.SampleRate)
+	one, other := append(pause, voiceOf(t, "anna")...), append(pause, voiceOf(t, "ben")...)
+	const end = 7
+	var stoi, level [2]float64
+	for i, clean := range []parley.Clean{{}, {Echo: parley.EchoCancel, Noise: parley.On, Gain: parley.On}} {
+		got := callOf(t, one, other, nil, clean, end*time.Second)
+		stoi[i], _ = audiotest.Intelligibility(other, got, audiotest.OffsetsConfig{To: 300 * time.Millisecond})
+		level[i] = levelOf(got, 1, end) - levelOf(other, 1, end)
+	}
+	t.Logf("STOI %.3f, level %+.1f dB; %.3f and %+.1f dB with nothing done", stoi[1], level[1], stoi[0], level[0])
+	if stoi[1] < stoi[0]-0.06 || level[1] < level[0]-2 || level[1] > level[0]+4 {
+		t.Error("somebody without an echo is turned down")
+	}
+}
+
 // callOf is what is heard at the headset of such a call, from the moment on in
 // which it begins.
-func callOf(t *testing.T, headset, near []float32, clean parley.Clean, length time.Duration) (heard []float32) {
+func callOf(t *testing.T, headset, near []float32, echo []sessiontest.Reflection, clean parley.Clean, length time.Duration) (heard []float32) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		net := p2ptest.NewNetwork(t, p2ptest.Config{Delay: 20 * time.Millisecond, Seed: 1})
 		net.Introduce(0, 1)
-		laptop := sessiontest.NewLaptop(sessiontest.LaptopConfig{Voice: near, Echo: desk(), Untold: 10 * time.Millisecond})
+		laptop := sessiontest.NewLaptop(sessiontest.LaptopConfig{Voice: near, Echo: echo, Untold: 10 * time.Millisecond})
 		ear := &audiotest.Sink{}
 		a, err := parley.New(net.Host(0), parley.Config{
 			OpenSource: func() (audio.Source, error) { return audiotest.NewSource(headset), nil },
