@@ -59,11 +59,11 @@ func TestDoubleTalkIsNotCut(t *testing.T) {
 			changed := level(where(near, out, true)) - level(where(near, near, true))
 			before, stoi := audiotest.STOI(near, mic), audiotest.STOI(near, out)
 			t.Logf("near voice %+.2f dB, STOI %.3f, with the echo %.3f; echo return loss afterwards %.0f dB", changed, stoi, before, after)
-			if changed < -3 || changed > 1 {
+			if changed < -1.5 || changed > 1 {
 				t.Errorf("the near voice changed by %.2f dB", changed)
 			}
-			if stoi < 0.9 || stoi < before {
-				t.Errorf("STOI %.3f, want 0.9 and what it was before, %.3f", stoi, before)
+			if stoi < 0.93 {
+				t.Errorf("STOI %.3f, want 0.93", stoi)
 			}
 			if after < 20 {
 				t.Errorf("echo return loss %.1f dB after both spoke: the canceller has learned the near voice", after)
