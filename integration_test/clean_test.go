@@ -75,7 +75,7 @@ func callOf(t *testing.T, headset, near []float32, echo []sessiontest.Reflection
 	synctest.Test(t, func(t *testing.T) {
 		net := p2ptest.NewNetwork(t, p2ptest.Config{Delay: 20 * time.Millisecond, Seed: 1})
 		net.Introduce(0, 1)
-		laptop := sessiontest.NewLaptop(sessiontest.LaptopConfig{Voice: near, Echo: echo, Untold: 10 * time.Millisecond})
+		laptop := sessiontest.NewLaptop(sessiontest.LaptopConfig{Voice: near, Echo: echo, Untold: 10 * time.Millisecond, Late: true})
 		ear := &audiotest.Sink{}
 		a, err := parley.New(net.Host(0), parley.Config{
 			OpenSource: func() (audio.Source, error) { return audiotest.NewSource(headset), nil },

@@ -1,6 +1,7 @@
 package sessiontest
 
 import (
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -19,6 +20,11 @@ type LaptopConfig struct {
 
 	Speaker    time.Duration // latency of the speaker; 0 means 15 ms
 	Microphone time.Duration // latency of the microphone; 0 means 5 ms
+
+	// Late is how late whoever uses the laptop is woken up, each time: 0 to 500 µs,
+	// and now and then up to 8 ms, drawn from Seed; or never, if it is false.
+	Late bool
+	Seed uint64
 
 	// Untold is by how much later the speaker is than it says; negative if it is
 	// earlier.
@@ -40,6 +46,7 @@ type Laptop struct {
 	mu       sync.Mutex // guards what follows
 	start    time.Time  // zero before the first block
 	played   [laptopMemory]float32
+	late     *rand.Rand
 	written  int64 // samples given to the speaker
 	recorded int64 // samples taken from the microphone
 }
@@ -55,7 +62,7 @@ func NewLaptop(cfg LaptopConfig) *Laptop {
 	if cfg.Microphone == 0 {
 		cfg.Microphone = 5 * time.Millisecond
 	}
-	return &Laptop{cfg: cfg}
+	return &Laptop{cfg: cfg, late: rand.New(rand.NewPCG(cfg.Seed, 0x6c617465))} //nolint:gosec // reproducible, not secret
 }
 
 // Speaker is the laptop's speaker.
@@ -64,12 +71,22 @@ func (l *Laptop) Speaker() audio.Sink { return &laptopSpeaker{l} }
 // Microphone is the laptop's microphone.
 func (l *Laptop) Microphone() audio.Source { return &laptopMicrophone{l} }
 
-// until is how long it is until a sample is due.
+// until is how long it is until a sample is due, and whoever waits for it wakes up.
 func (l *Laptop) until(sample int64) time.Duration {
 	if l.start.IsZero() {
 		l.start = time.Now()
 	}
-	return time.Until(l.start.Add(time.Duration(sample) * time.Second / audio.SampleRate))
+	return time.Until(l.start.Add(time.Duration(sample)*time.Second/audio.SampleRate)) + l.lateness()
+}
+
+func (l *Laptop) lateness() time.Duration {
+	switch {
+	case !l.cfg.Late:
+		return 0
+	case l.late.IntN(100) == 0:
+		return time.Duration(l.late.Int64N(int64(8 * time.Millisecond)))
+	}
+	return time.Duration(l.late.Int64N(int64(500 * time.Microsecond)))
 }
 
 func samplesOf(d time.Duration) int64 { return int64(d * audio.SampleRate / time.Second) }
