@@ -80,6 +80,24 @@ func TestOwnProcessorsComeLast(t *testing.T) {
 	}
 }
 
+func TestCleaningAllocatesNothing(t *testing.T) {
+	chain, canceller, err := Clean{}.chain(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = canceller.Close() }()
+	var mic, mix audio.Block
+	far, near := audio.NewTone(300, -20), audio.NewTone(500, -20)
+	if n := testing.AllocsPerRun(200, func() {
+		if errors.Join(far.ReadBlock(&mix), near.ReadBlock(&mic)) != nil {
+			t.Error("a tone has ended")
+		}
+		chain.Process(&mic, &mix)
+	}); n != 0 {
+		t.Errorf("%v allocations a block, want 0", n)
+	}
+}
+
 // What the whole chain costs for a block of 10 ms: 0.1 ms are 1 % of a core.
 func BenchmarkClean(b *testing.B) {
 	chain, canceller, err := Clean{}.chain(true)
