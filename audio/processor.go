@@ -19,8 +19,8 @@ type Processor interface {
 }
 
 // MixLead is by how much the mix that a Processor gets is ahead of the microphone,
-// where both are devices: an echo can't be cancelled before what it is of is known,
-// and devices may say too much of their latency.
+// where both are devices and together as late as that: an echo can't be cancelled
+// before what it is of is known, and devices may say too much of their latency.
 const MixLead = 5 * time.Millisecond
 
 // Delayer is implemented by a Processor that holds audio back. Delay is for how
