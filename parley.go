@@ -25,6 +25,7 @@ import (
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/jitter"
 	"github.com/parley-voice/parley/audio/portaudio"
+	"github.com/parley-voice/parley/audio/speex"
 	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/codec/opus"
 	"github.com/parley-voice/parley/p2p"
@@ -32,7 +33,8 @@ import (
 )
 
 // Config says how to talk. The zero value is the good default: the system's
-// microphone and speaker, Opus at 26 kb/s in packets of 20 ms, always open.
+// microphone and speaker, without echo and noise, Opus at 26 kb/s in packets of
+// 20 ms, always open.
 type Config struct {
 	Session string // keeps several sessions on one host apart; at most 64 bytes; default ""
 	Name    string // what others may call this peer; at most 64 bytes; default none
@@ -49,7 +51,9 @@ type Config struct {
 	Encoding       codec.Config // how to encode; default: see codec.Config, and LowDelay
 	Mode           session.Mode // when to talk; default session.Open
 	VoiceThreshold float64      // see session.Config
-	Chain          audio.Chain  // processing of the microphone; default none
+	VoiceMargin    float64      // see session.Config
+	Clean          Clean        // what is done about echo, noise and loudness; default all, to what a device recorded
+	Chain          audio.Chain  // processors of the application's own, behind Clean; default none
 	Network        p2p.Config   // of the host's node; the first New of a host decides
 	Logger         *slog.Logger // default: silence
 
@@ -63,6 +67,7 @@ type Voice struct {
 
 	node      *p2p.Node
 	transport *p2p.Transport
+	canceller *speex.Processor // nil if neither echo nor noise is taken away
 	once      sync.Once
 }
 
@@ -70,6 +75,7 @@ type Voice struct {
 // which refuses until Start, and opens no device. Several sessions on one host
 // need different names; a second one of the same name is an error.
 func New(h host.Host, cfg Config) (*Voice, error) {
+	device := cfg.OpenSource == nil
 	cfg = cfg.withDefaults()
 	node, err := p2p.Shared(h, cfg.Network)
 	if err != nil {
@@ -80,28 +86,16 @@ func New(h host.Host, cfg Config) (*Voice, error) {
 		_ = node.Close() // err is what matters
 		return nil, fmt.Errorf("parley: %w", err)
 	}
-	s, err := session.New(session.Config{
-		Transport:      transport,
-		Codec:          opus.Codec{},
-		Encoding:       cfg.Encoding,
-		OpenSource:     cfg.OpenSource,
-		OpenSink:       cfg.OpenSink,
-		Chain:          cfg.Chain,
-		Mode:           cfg.Mode,
-		VoiceThreshold: cfg.VoiceThreshold,
-		Name:           cfg.Name,
-		Jitter:         jitter.Config{},
-		Logger:         cfg.Logger,
-
-		Authorize:           cfg.Authorize,
-		PriorityAttenuation: cfg.PriorityAttenuation,
-	})
+	v := &Voice{node: node, transport: transport}
+	processors, err := v.clean(cfg, device)
+	if err == nil {
+		v.Session, err = session.New(cfg.session(transport, processors))
+	}
 	if err != nil {
-		transport.Release()
-		_ = node.Close() // err is what matters
+		_ = v.giveBack() // err is what matters
 		return nil, fmt.Errorf("parley: %w", err)
 	}
-	return &Voice{Session: s, node: node, transport: transport}, nil
+	return v, nil
 }
 
 // Node is Parley's presence on the host, which all its sessions share: its
@@ -112,11 +106,44 @@ func (v *Voice) Node() *p2p.Node { return v.node }
 // the host's last session, the stream handler. Idempotent.
 func (v *Voice) Close() error {
 	err := v.Session.Close()
-	v.once.Do(func() {
-		v.transport.Release()
-		err = errors.Join(err, v.node.Close())
-	})
+	v.once.Do(func() { err = errors.Join(err, v.giveBack()) })
 	return err
+}
+
+// giveBack returns what New took.
+func (v *Voice) giveBack() error {
+	v.transport.Release()
+	if v.canceller != nil {
+		_ = v.canceller.Close() // it never fails
+	}
+	return v.node.Close()
+}
+
+// clean makes the processors of the microphone.
+func (v *Voice) clean(cfg Config, device bool) (chain audio.Chain, err error) {
+	chain, v.canceller, err = cfg.Clean.chain(device)
+	return append(chain, cfg.Chain...), err
+}
+
+// session is the configuration of the conversation.
+func (cfg Config) session(transport *p2p.Transport, chain audio.Chain) session.Config {
+	return session.Config{
+		Transport:      transport,
+		Codec:          opus.Codec{},
+		Encoding:       cfg.Encoding,
+		OpenSource:     cfg.OpenSource,
+		OpenSink:       cfg.OpenSink,
+		Chain:          chain,
+		Mode:           cfg.Mode,
+		VoiceThreshold: cfg.VoiceThreshold,
+		VoiceMargin:    cfg.VoiceMargin,
+		Name:           cfg.Name,
+		Jitter:         jitter.Config{},
+		Logger:         cfg.Logger,
+
+		Authorize:           cfg.Authorize,
+		PriorityAttenuation: cfg.PriorityAttenuation,
+	}
 }
 
 func (cfg Config) withDefaults() Config {

@@ -1,6 +1,9 @@
 package audio
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // LimiterThreshold is the amplitude below which a Mixer leaves audio as it
 // is, -1.5 dBFS.
@@ -19,14 +22,14 @@ const (
 // the waveform of a low voice.
 var limiterRelease = 1 - math.Exp(-1/(SampleRate*0.150))
 
-// Limiter does for a sum of one's own making what a Mixer does for its mix: it
+// MixLimiter does for a sum of one's own making what a Mixer does for its mix: it
 // keeps stereo audio within -1..1, leaves what is below LimiterThreshold as it
 // is, and delays all by 1 ms. The zero value is ready. It is not safe for
 // concurrent use, and allocates nothing.
-type Limiter struct{ l limiter }
+type MixLimiter struct{ l limiter }
 
 // Process limits the next 10 ms in place.
-func (l *Limiter) Process(b *StereoBlock) { l.l.Process(b) }
+func (l *MixLimiter) Process(b *StereoBlock) { l.l.Process(b) }
 
 // limiter keeps stereo audio within -1..1 by turning it down where it is too
 // loud, both sides alike. Audio comes out 1 ms later than it went in; that look
@@ -164,3 +167,25 @@ func peakOf(b *StereoBlock) float32 {
 	}
 	return peak
 }
+
+// Limiter keeps mono audio within -1..1 as a Mixer does its mix. It is the last
+// Processor of a chain that amplifies. The zero value is ready. It is not safe for
+// concurrent use.
+type Limiter struct {
+	limiter limiter
+	both    StereoBlock
+}
+
+// LimiterDelay is by how much later audio leaves a Limiter.
+const LimiterDelay = limiterDelay * time.Second / SampleRate
+
+// Process limits mic.
+func (l *Limiter) Process(mic, _ *Block) {
+	Repair(mic[:])
+	Upmix(&l.both, mic)
+	l.limiter.Process(&l.both)
+	Downmix(mic, &l.both)
+}
+
+// Delay is LimiterDelay.
+func (l *Limiter) Delay() time.Duration { return LimiterDelay }

@@ -3,6 +3,7 @@ package audio
 import (
 	"math"
 	"testing"
+	"time"
 )
 
 // limit runs mono pcm through both sides of a limiter and removes its delay.
@@ -175,9 +176,9 @@ func BenchmarkLimiter(b *testing.B) {
 	}
 }
 
-// A Limiter of one's own does what that of a Mixer does.
+// A MixLimiter of one's own does what that of a Mixer does.
 func TestLimiterIsThatOfTheMixer(t *testing.T) {
-	var own Limiter
+	var own MixLimiter
 	var inner limiter
 	for _, b := range stereoNoise(50) {
 		for i := range b {
@@ -190,4 +191,34 @@ func TestLimiterIsThatOfTheMixer(t *testing.T) {
 			t.Fatal("limited otherwise")
 		}
 	}
+}
+
+// In a chain it does what it does in a mixer.
+func TestLimiterOfAMicrophone(t *testing.T) {
+	pcm := sine(48000, SampleRate, 300, 3)
+	pcm[20000] = float32(math.NaN())
+	var l Limiter
+	var out []float32
+	for _, b := range blocks(pcm) {
+		l.Process(&b, nil)
+		out = append(out, b[:]...)
+	}
+	if peak, _ := measure(out); !(peak <= 1 && peak > LimiterThreshold) {
+		t.Errorf("peak of %v", peak)
+	}
+	quiet := sine(4800, SampleRate, 300, 0.5)
+	l = Limiter{}
+	out = out[:0]
+	for _, b := range blocks(quiet) {
+		l.Process(&b, nil)
+		out = append(out, b[:]...)
+	}
+	delay := int(l.Delay() * SampleRate / time.Second)
+	for i := delay; i < len(out); i++ {
+		if out[i] != quiet[i-delay] {
+			t.Fatalf("sample %d is %v, want %v, %v later", i, out[i], quiet[i-delay], l.Delay())
+		}
+	}
+	b := Block{}
+	assertNoAllocs(t, "Limiter.Process", func() { l.Process(&b, nil) })
 }

@@ -43,6 +43,7 @@ var floors = map[string]floor{
 	"audio/jitter":  {level: 2, pure: true, imports: []string{"audio/emodel"}},
 	"audio/oggopus": {level: 2, pure: true, imports: []string{"codec"}},
 	"audio/stretch": {level: 2, pure: true},
+	"audio/clean":   {level: 2, pure: true, imports: []string{"audio"}},
 	"session/wire": {
 		level: 2, pure: true,
 		imports:    []string{"identity", "codec", "p2p/link"},
@@ -59,6 +60,7 @@ var floors = map[string]floor{
 		imports:    []string{"audio"},
 		thirdParty: []string{"github.com/gordonklaus/portaudio"},
 	},
+	"audio/speex": {level: 3, cgo: true, imports: []string{"audio"}},
 	"p2p": {
 		level: 3, goroutines: true,
 		imports: []string{"identity", "p2p/link"},
@@ -101,7 +103,7 @@ var floors = map[string]floor{
 
 	".": {
 		level:      5,
-		imports:    []string{"identity", "audio", "audio/jitter", "audio/stretch", "audio/portaudio", "codec", "codec/opus", "p2p", "p2p/link", "session"},
+		imports:    []string{"identity", "audio", "audio/jitter", "audio/stretch", "audio/clean", "audio/portaudio", "audio/speex", "codec", "codec/opus", "p2p", "p2p/link", "session"},
 		thirdParty: []string{"github.com/libp2p/go-libp2p/core"},
 	},
 

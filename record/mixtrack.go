@@ -16,7 +16,7 @@ type mixer struct {
 	slots   [mixSlots]mixSlot
 	next    int64 // block that is written next
 	newest  int64 // block that something was added to
-	limiter audio.Limiter
+	limiter audio.MixLimiter
 	sum     audio.StereoBlock
 	tail    bool // the limiter holds back the end of a sound
 	out     uint64

@@ -8,7 +8,7 @@ go=${GO:-go}
 module=$("$go" list -m)
 
 # Packages that hold C, and those that exist to bring C and network together.
-with_c="^$module(/(codec/opus|audio/portaudio)|/examples/.*|/integration_test(/.*)?)?\$"
+with_c="^$module(/(codec/opus|audio/portaudio|audio/speex)|/examples/.*|/integration_test(/.*)?)?\$"
 
 for target in windows/amd64 darwin/arm64; do
 	export GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0

@@ -3,7 +3,7 @@
 # package manager. What is there already is left alone; nothing is removed.
 #
 # usage: scripts/setup.sh GROUP...
-#   build  a C compiler, pkg-config, Opus, opusfile and PortAudio with headers
+#   build  a C compiler, pkg-config, Opus, opusfile, PortAudio and SpeexDSP with headers
 #   test   build, and a sound server, recorded phrases and network tools for
 #          the tests that would skip without them
 #   hear   test, and a program that recognises speech
@@ -32,7 +32,7 @@ missing() {
 	build)
 		has_compiler || echo compiler
 		have pkg-config || echo pkg-config
-		for lib in opus opusfile portaudio-2.0; do
+		for lib in opus opusfile portaudio-2.0 speexdsp; do
 			have pkg-config && pkg-config --exists "$lib" 2>/dev/null || echo "$lib"
 		done
 		;;
@@ -76,6 +76,7 @@ package_of() {
 	apt-get:opus) echo libopus-dev ;;
 	apt-get:opusfile) echo libopusfile-dev ;;
 	apt-get:portaudio-2.0) echo portaudio19-dev ;;
+	apt-get:speexdsp) echo libspeexdsp-dev ;;
 	apt-get:pactl) echo pulseaudio-utils ;;
 	apt-get:alsa-pulse) echo libasound2-plugins ;;
 	apt-get:ip) echo iproute2 ;;
@@ -85,6 +86,7 @@ package_of() {
 	dnf:opus) echo opus-devel ;;
 	dnf:opusfile) echo opusfile-devel ;;
 	dnf:portaudio-2.0) echo portaudio-devel ;;
+	dnf:speexdsp) echo speexdsp-devel ;;
 	dnf:pactl) echo pulseaudio-utils ;;
 	dnf:alsa-pulse) echo alsa-plugins-pulseaudio ;;
 	dnf:ip) echo iproute ;;

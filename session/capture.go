@@ -15,6 +15,7 @@ import (
 type captureState struct {
 	pace   pacer
 	gate   gate
+	gagged gagged
 	talker *talker
 	format voiceFormat // fixed
 	meter  audio.Meter
@@ -36,7 +37,7 @@ type captureState struct {
 func (cs *captureState) init(c *conversation, t *talker) {
 	cs.talker = t
 	cs.format = formatOf(c.cfg.Encoding)
-	cs.gate = newGate(c.cfg.Mode, c.cfg.VoiceThreshold)
+	cs.gate.mode = c.s.Mode()
 	cs.level.store(audio.FloorDBFS)
 }
 
@@ -61,7 +62,7 @@ func (c *conversation) runCapture() {
 		// Source and processors are the application's: what they give may be
 		// anything, and may come when the conversation is over.
 		audio.Repair(cs.mic[:])
-		c.mix.take(&cs.mix, cs.at)
+		c.mix.take(&cs.mix, cs.at.Add(c.mixLead()))
 		c.cfg.Chain.Process(&cs.mic, &cs.mix)
 		audio.Repair(cs.mic[:])
 		c.speak(&cs.mic)
@@ -162,11 +163,12 @@ func (c *conversation) speak(mic *audio.Block) {
 	cs := &c.capture
 	cs.meter.Push(mic[:])
 	cs.level.store(cs.meter.Level().RMS)
-	open := cs.gate.push(mic, gateInput{
-		Level:   audio.Measure(mic[:]).RMS,
-		Muted:   c.s.Muted() || !c.mic.open || cs.ended,
-		Talking: c.s.Talking(),
-	})
+	in := c.s.talking.input(audio.Measure(mic[:]).RMS)
+	in.Muted = c.s.Muted() || !c.mic.open || cs.ended
+	open := cs.gate.push(mic, in)
+	if cs.gagged.push(in.Muted, cs.gate.voiced) {
+		c.emit(TalkingWhileMuted{})
+	}
 	c.tapMicrophone(mic, open)
 	said, err := cs.talker.push(mic, open)
 	if err != nil {
@@ -180,8 +182,14 @@ func (c *conversation) speak(mic *audio.Block) {
 	}
 }
 
+// heldBack is how much later the chain and the gate give out what was recorded. It
+// is for runCapture.
+func (c *conversation) heldBack() time.Duration {
+	return c.cfg.Chain.Delay() + gateDelay(c.capture.gate.mode)
+}
+
 // captureDelay is the time from a sound at the microphone to the packet that
-// carries it: device, pre-roll, frame and codec.
+// carries it: device, processors, pre-roll, frame and codec.
 func (c *conversation) captureDelay() time.Duration {
-	return time.Duration(c.capture.device.Load()) + c.capture.gate.delay() + c.cfg.Encoding.FrameDuration + c.cfg.Codec.Delay(c.cfg.Encoding)
+	return time.Duration(c.capture.device.Load()) + c.cfg.Chain.Delay() + gateDelay(c.s.Mode()) + c.cfg.Encoding.FrameDuration + c.cfg.Codec.Delay(c.cfg.Encoding)
 }

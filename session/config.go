@@ -17,7 +17,7 @@ type Mode uint8
 // The modes. In each of them nothing is sent while muted.
 const (
 	Open            Mode = iota // always; silence is not sent
-	VoiceActivation             // while the microphone is louder than Config.VoiceThreshold
+	VoiceActivation             // while somebody speaks: see SetVoiceThreshold
 	PushToTalk                  // between SetTalking(true) and SetTalking(false)
 )
 
@@ -54,8 +54,9 @@ type Config struct {
 	OpenSink func() (audio.Sink, error)
 
 	Chain          audio.Chain // applied to the microphone, in order, beside the mix that is played
-	Mode           Mode        // when this side talks; Open by default
-	VoiceThreshold float64     // dBFS (RMS of 10 ms) from which VoiceActivation opens; 0 means -45
+	Mode           Mode        // when this side talks; Open by default; SetMode changes it
+	VoiceThreshold float64     // dBFS (RMS of 10 ms) that a voice has, -96 to 0; 0 means -45; see SetVoiceThreshold
+	VoiceMargin    float64     // dB that it is above the background, 0 to 60; 0 means 8; see SetVoiceMargin
 	Name           string      // what others may call this peer, at most 64 bytes of UTF-8; empty by default
 	Jitter         jitter.Config
 	NoCopies       bool         // never send copies of earlier packets, whatever listeners lose
@@ -78,7 +79,11 @@ type Config struct {
 	Authorize func(Claim) error
 }
 
-const defaultVoiceThreshold = -45
+const (
+	defaultVoiceThreshold = -45
+	defaultVoiceMargin    = 8
+	maxVoiceMargin        = 60
+)
 
 func (c Config) withDefaults() (Config, error) {
 	if c.Transport == nil || c.Codec == nil {
@@ -90,14 +95,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Encoding.FrameDuration%audio.BlockDuration != 0 || c.Encoding.FrameDuration < 0 {
 		return c, fmt.Errorf("%w: frame duration %v is no multiple of 10 ms", ErrConfig, c.Encoding.FrameDuration)
 	}
-	if c.Mode > PushToTalk {
-		return c, fmt.Errorf("%w: unknown mode %d", ErrConfig, c.Mode)
-	}
-	if c.VoiceThreshold == 0 {
-		c.VoiceThreshold = defaultVoiceThreshold
-	}
-	if c.VoiceThreshold > 0 {
-		return c, fmt.Errorf("%w: voice threshold %g dBFS is above 0", ErrConfig, c.VoiceThreshold)
+	if err := (&talking{}).configure(c); err != nil {
+		return c, err
 	}
 	if err := c.checkAttenuation(); err != nil {
 		return c, err

@@ -76,6 +76,11 @@ type (
 		Peer identity.PeerID
 	}
 
+	// TalkingWhileMuted says that somebody has been speaking into the microphone
+	// for 300 ms though it is muted. It comes again after 10 s of that, and after
+	// the microphone was unmuted.
+	TalkingWhileMuted struct{}
+
 	// DeviceChanged says that the microphone or the speaker failed or works
 	// again. While it fails the session goes on without it.
 	DeviceChanged struct {

@@ -120,3 +120,13 @@ func (c *clock) observe(offset time.Duration) {
 		}
 	}
 }
+
+// mixLead is by how much the mix is ahead of the microphone. What isn't heard
+// through a device, or not by one, makes no echo; and of what is heard later than
+// the latency of both from now nothing is known yet.
+func (c *conversation) mixLead() time.Duration {
+	if c.mic.device == nil || c.speaker.device == nil {
+		return 0
+	}
+	return max(0, min(audio.MixLead, c.mic.latency()+c.speaker.latency()))
+}

@@ -26,8 +26,9 @@ type Session struct {
 	events *eventQueue
 	taps   tapList
 
-	muted, deafened, talking atomic.Bool
-	addressing               addressing
+	muted, deafened atomic.Bool
+	talking         talking
+	addressing      addressing
 
 	// calls puts the calls of the application in order: who sends into it goes,
 	// and receives when done. It is held while the transport is called;
@@ -61,6 +62,9 @@ func New(cfg Config) (*Session, error) {
 		calls:    make(chan struct{}, 1),
 		starts:   make(chan struct{}, 1),
 		settings: make(map[identity.PeerID]*peerSettings),
+	}
+	if err := s.talking.configure(cfg); err != nil {
+		return nil, err
 	}
 	s.addressing.publishLocked(cfg.Authorize != nil)
 	s.era, s.endEra = context.WithCancel(context.Background())
@@ -234,12 +238,6 @@ func (s *Session) SetDeafened(deafened bool) {
 
 // Deafened reports whether this side is deafened.
 func (s *Session) Deafened() bool { return s.deafened.Load() }
-
-// SetTalking is the key of PushToTalk; the other modes ignore it.
-func (s *Session) SetTalking(talking bool) { s.talking.Store(talking) }
-
-// Talking reports whether the key of PushToTalk is down.
-func (s *Session) Talking() bool { return s.talking.Load() }
 
 func (s *Session) stateChanged() {
 	if conv := s.current(); conv != nil {

@@ -102,7 +102,7 @@ func (l *tapList) change(f func([]*Taps) []*Taps) {
 func (c *conversation) tapMicrophone(b *audio.Block, said bool) {
 	for _, t := range c.s.taps.list() {
 		if t.Microphone != nil && !c.isDone() {
-			t.Microphone(b, c.capture.at.Add(-c.capture.gate.delay()), said)
+			t.Microphone(b, c.capture.at.Add(-c.heldBack()), said)
 		}
 	}
 }
@@ -119,7 +119,7 @@ func (c *conversation) tapSaid(said *spoken) {
 			Samples:   said.samples,
 			Spurt:     said.spurt,
 			End:       said.end,
-			At:        c.capture.at.Add(audio.BlockDuration - c.capture.gate.delay()),
+			At:        c.capture.at.Add(audio.BlockDuration - c.heldBack()),
 			Payload:   said.payload,
 		}
 		t.Said(&c.capture.tapped)

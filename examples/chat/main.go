@@ -93,6 +93,7 @@ func talk(ctx context.Context, opt *options) (err error) {
 		OpenSink:   sound.sink,
 		LowDelay:   opt.preset == "low-delay",
 		Mode:       opt.mode,
+		Clean:      opt.clean,
 		Network:    p2p.Config{Relaying: opt.relaying, Relays: opt.knownRelays()},
 		Logger:     log,
 	})

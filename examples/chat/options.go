@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/examples/lobby/client"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p"
@@ -51,6 +52,7 @@ type options struct {
 	mic      string
 	speaker  string
 	mode     session.Mode
+	clean    parley.Clean
 	preset   string
 	headless bool
 	duration time.Duration
@@ -68,6 +70,7 @@ func parseOptions(args []string) (*options, error) {
 	var peers []string
 	var lobby, relays []string
 	var mode, policy string
+	var echo, noise, agc string
 	fs.StringVar(&o.name, "name", "", "what others may call you")
 	fs.StringVar(&o.key, "key", defaultKey(), "`file` with the private key, made if there is none")
 	fs.Func("listen", "`multiaddr` to listen on, may be repeated (default QUIC and TCP on all interfaces)", collect(&o.listen))
@@ -82,6 +85,9 @@ func parseOptions(args []string) (*options, error) {
 	fs.StringVar(&o.mic, "mic", "", "`name` of the recording device or a part of it (default the system's)")
 	fs.StringVar(&o.speaker, "speaker", "", "`name` of the playback device or a part of it (default the system's)")
 	fs.StringVar(&mode, "mode", "open", "when to talk: open, voice (activation) or ptt (push to talk)")
+	fs.StringVar(&echo, "echo", "auto", "what to do when the microphone hears the speakers: cancel that, halfduplex (turn the microphone down while others speak), off (headphones), or auto: cancel with --in mic, off with a file")
+	fs.StringVar(&noise, "noise", "", "suppress noise: on or off (default on with --in mic, off with a file)")
+	fs.StringVar(&agc, "agc", "", "make quiet and loud voices equally loud: on or off (default on with --in mic, off with a file)")
 	fs.StringVar(&o.preset, "preset", "default", "default or low-delay")
 	fs.BoolVar(&o.headless, "headless", false, "use neither terminal nor sound devices unless asked for")
 	fs.DurationVar(&o.duration, "duration", 0, "stop after this `time` (default talk until interrupted)")
@@ -97,6 +103,9 @@ func parseOptions(args []string) (*options, error) {
 		return nil, fmt.Errorf("%w; see chat --help", err)
 	}
 	if err := o.complete(peers, mode); err != nil {
+		return nil, fmt.Errorf("%w; see chat --help", err)
+	}
+	if err := o.completeClean(echo, noise, agc); err != nil {
 		return nil, fmt.Errorf("%w; see chat --help", err)
 	}
 	return o, nil
@@ -125,7 +134,6 @@ func (o *options) complete(peers []string, mode string) (err error) {
 	if o.peers, err = identity.ParsePeers(peers...); err != nil {
 		return fmt.Errorf("--peer: %w", err)
 	}
-	modes := map[string]session.Mode{"open": session.Open, "voice": session.VoiceActivation, "ptt": session.PushToTalk}
 	var ok bool
 	if o.mode, ok = modes[mode]; !ok {
 		return fmt.Errorf("--mode %s: it is open, voice or ptt", mode)
@@ -153,6 +161,27 @@ func (o *options) complete(peers []string, mode string) (err error) {
 	}
 	return nil
 }
+
+// completeClean checks what is done to what the microphone records. What isn't
+// said is Parley's choice: it cleans what a device recorded, and no file.
+func (o *options) completeClean(echo, noise, agc string) error {
+	echoes := map[string]parley.Echo{"auto": parley.EchoAuto, "cancel": parley.EchoCancel, "halfduplex": parley.EchoHalfDuplex, "off": parley.EchoOff}
+	switches := map[string]parley.Switch{"": parley.Auto, "on": parley.On, "off": parley.Off}
+	var ok bool
+	if o.clean.Echo, ok = echoes[echo]; !ok {
+		return fmt.Errorf("--echo %s: it is auto, cancel, halfduplex or off", echo)
+	}
+	if o.clean.Noise, ok = switches[noise]; !ok {
+		return fmt.Errorf("--noise %s: it is on or off", noise)
+	}
+	if o.clean.Gain, ok = switches[agc]; !ok {
+		return fmt.Errorf("--agc %s: it is on or off", agc)
+	}
+	return nil
+}
+
+// modes are what --mode and the command mode take.
+var modes = map[string]session.Mode{"open": session.Open, "voice": session.VoiceActivation, "ptt": session.PushToTalk}
 
 // completeWays checks what says how peers are met and reached.
 func (o *options) completeWays(lobby, relays []string, policy string) (err error) {

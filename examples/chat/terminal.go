@@ -16,7 +16,10 @@ import (
 
 const help = `  who             who is here, and how well they are heard
   mute, deafen    on or off
-  talk            the key of --mode ptt: on or off (an empty line does it too)
+  talk            the key of push-to-talk: on or off (an empty line does it too)
+  mode WHEN       when you are heard: open, voice or ptt
+  threshold DBFS  how loud a voice is, for mode voice: -45 for example
+  level           how loud you are, and when you are heard
   vol WHO 0..2    how loud somebody is here
   quiet WHO       silence somebody here, or no longer
   why WHO         why somebody isn't heard
@@ -109,6 +112,8 @@ func (d *door) tell(e session.Event) {
 		}
 	case session.SourceEnded:
 		d.printf("* the source has ended; still listening\n")
+	case session.TalkingWhileMuted:
+		d.printf("* you are talking, and muted: type mute to be heard\n")
 	case session.Knocked:
 		d.knock(e.Peer)
 	case session.Speaking:
@@ -137,12 +142,19 @@ func (d *door) command(line string) string {
 	case "talk":
 		v.SetTalking(!v.Talking())
 		return onOff("talking", v.Talking())
+	case "level":
+		return d.level()
 	}
 	if len(words) < 2 {
 		return fmt.Sprintf("%q? Type help.", line)
 	}
-	if words[0] == "let" {
+	switch words[0] {
+	case "let":
 		return d.let(words[1])
+	case "mode":
+		return d.mode(words[1])
+	case "threshold":
+		return d.threshold(words[1])
 	}
 	id, ok := d.find(words[1])
 	if !ok {
@@ -158,6 +170,31 @@ func (d *door) command(line string) string {
 		return d.volume(id, words[2:])
 	}
 	return fmt.Sprintf("%q? Type help.", line)
+}
+
+// level says how loud the microphone is, beside what a voice must be.
+func (d *door) level() string {
+	v := d.voice
+	return fmt.Sprintf("%.0f dBFS; a voice is from %.0f dBFS on; mode %v", v.Stats().Level, v.VoiceThreshold(), v.Mode())
+}
+
+func (d *door) mode(word string) string {
+	mode, ok := modes[word]
+	if !ok {
+		return "when are you to be heard? open, voice or ptt"
+	}
+	if err := d.voice.SetMode(mode); err != nil {
+		return err.Error()
+	}
+	return "done"
+}
+
+func (d *door) threshold(word string) string {
+	x, err := strconv.ParseFloat(word, 64)
+	if err != nil || x >= 0 || d.voice.SetVoiceThreshold(x) != nil {
+		return "how loud is a voice? -96 to -1 dBFS; type level while you speak, and while you don't"
+	}
+	return "done"
 }
 
 func (d *door) volume(id identity.PeerID, words []string) string {

@@ -1,0 +1,87 @@
+package parley
+
+import (
+	"fmt"
+
+	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/clean"
+	"github.com/parley-voice/parley/audio/speex"
+	"github.com/parley-voice/parley/session"
+)
+
+// Clean says what is done to what the microphone recorded, before Config.Chain.
+// The zero value does all of it to what a device recorded, and nothing to what
+// Config.OpenSource gives: a file or a bot says what it says. docs/clean-sound.md
+// has what it brings and costs.
+type Clean struct {
+	Echo  Echo   // the others' voices, from the speakers
+	Noise Switch // suppresses noise by 15 dB, and all below 80 Hz; 5 ms of delay
+	Gain  Switch // brings the voice to -20 dBFS, and limits what is too loud; 1 ms of delay
+}
+
+// Switch says whether something is done.
+type Switch uint8
+
+// The switches.
+const (
+	Auto Switch = iota // if the microphone is a device
+	On
+	Off
+)
+
+// Echo says what is done about what the microphone hears of the speakers.
+type Echo uint8
+
+// What can be done about echo.
+const (
+	EchoAuto       Echo = iota // EchoCancel if the microphone is a device, else EchoOff
+	EchoCancel                 // it is learned and taken away, and turned down until it is learned; 5 ms of delay, with Noise or without
+	EchoHalfDuplex             // the microphone is turned down while others are heard and nobody speaks louder
+	EchoOff                    // nothing: for headphones
+)
+
+func (s Switch) on(device bool) bool { return s == On || s == Auto && device }
+
+// resolve replaces EchoAuto.
+func (e Echo) resolve(device bool) Echo {
+	switch {
+	case e != EchoAuto:
+		return e
+	case device:
+		return EchoCancel
+	}
+	return EchoOff
+}
+
+// chain makes the processors. The one that is returned beside the chain, if any,
+// is to be closed.
+func (c Clean) chain(device bool) (audio.Chain, *speex.Processor, error) {
+	echo, noise, gain := c.Echo.resolve(device), c.Noise.on(device), c.Gain.on(device)
+	if echo > EchoOff || c.Noise > Off || c.Gain > Off {
+		return nil, nil, fmt.Errorf("%w: unknown %+v", session.ErrConfig, c)
+	}
+	var chain audio.Chain
+	var canceller *speex.Processor
+	if noise {
+		chain = append(chain, &clean.HighPass{})
+	}
+	if noise || echo == EchoCancel {
+		var err error
+		canceller, err = speex.New(speex.Config{NoEcho: echo != EchoCancel, NoNoise: !noise})
+		if err != nil {
+			return nil, nil, err
+		}
+		chain = append(chain, canceller)
+	}
+	switch echo {
+	case EchoCancel:
+		chain = append(chain, &clean.HalfDuplex{Depth: clean.GuardingDepth, Echoes: canceller.Echoes})
+	case EchoHalfDuplex:
+		chain = append(chain, &clean.HalfDuplex{})
+	case EchoAuto, EchoOff:
+	}
+	if gain {
+		chain = append(chain, &clean.AutoGain{}, &audio.Limiter{})
+	}
+	return chain, canceller, nil
+}
