@@ -23,6 +23,7 @@ var aboutPeers = []metric[session.PeerStats]{
 }
 
 var whatPeersHear = []metric[session.PeerStats]{
+	{"parley_peer_addressed", "1 while what we say reaches the peer: nobody blocks, and it listens where we speak.", gauge, func(p *session.PeerStats) float64 { return yes(p.Addressed) }},
 	{"parley_peer_packets_sent_total", "Voice packets given to the link.", counter, func(p *session.PeerStats) float64 { return count(p.Sent) }},
 	{"parley_peer_packets_send_dropped_total", "Voice packets that the link refused, since it could not send them in time.", counter, func(p *session.PeerStats) float64 { return count(p.SendDropped) }},
 	{"parley_peer_copies_sent_total", "Copies of earlier packets sent along.", counter, func(p *session.PeerStats) float64 { return count(p.Copies) }},
@@ -39,6 +40,10 @@ var whatIsHeard = []metric[session.PeerStats]{
 	{"parley_peer_packets_duplicate_total", "Packets that were there already.", counter, func(p *session.PeerStats) float64 { return count(p.Jitter.Duplicate) }},
 	{"parley_peer_packets_late_total", "Packets whose time had passed.", counter, func(p *session.PeerStats) float64 { return count(p.Jitter.Late) }},
 	{"parley_peer_packets_rejected_total", "Packets that contradict others.", counter, func(p *session.PeerStats) float64 { return count(p.Jitter.Rejected) }},
+	{"parley_peer_heard_gain_ratio", "Gain that the peer asks for, of the ways through which it was heard last.", gauge, func(p *session.PeerStats) float64 { return float64(p.Heard.Gain) }},
+	{"parley_peer_heard_priority", "Priority of those ways.", gauge, func(p *session.PeerStats) float64 { return float64(p.Heard.Priority) }},
+	{"parley_peer_heard_positional", "1 if all of those ways are positional.", gauge, func(p *session.PeerStats) float64 { return yes(p.Heard.Positional) }},
+	{"parley_peer_packets_refused_total", "Voice packets that were not looked at: the peer is blocked, may not speak, or spoke where we don't listen.", counter, func(p *session.PeerStats) float64 { return count(p.Refused) }},
 	{"parley_peer_packets_malformed_total", "Voice packets that made no sense.", counter, func(p *session.PeerStats) float64 { return count(p.Malformed) }},
 	{"parley_peer_packets_undecodable_total", "Packets that the decoder refused.", counter, func(p *session.PeerStats) float64 { return count(p.DecodeFailed) }},
 	{"parley_peer_packets_expected_total", "Packets that were sent, by their numbers.", counter, func(p *session.PeerStats) float64 { return count(p.Jitter.Expected) }},

@@ -50,6 +50,7 @@ var ofSession = []metric[session.Stats]{
 	{"parley_packets_spoken_total", "Packets that this side's voice made, however many listened.", counter, func(s *session.Stats) float64 { return count(s.PacketsSpoken) }},
 	{"parley_read_errors_total", "Blocks of 10 ms that the source or the encoder failed to give.", counter, func(s *session.Stats) float64 { return count(s.ReadErrors) }},
 	{"parley_blocks_skipped_total", "Blocks of 10 ms not recorded because the process was suspended.", counter, func(s *session.Stats) float64 { return count(s.BlocksSkipped) }},
+	{"parley_rooms_refused_total", "Rooms of peers beyond those that one may listen to.", counter, func(s *session.Stats) float64 { return count(s.RoomsRefused) }},
 	{"parley_control_malformed_total", "Control messages that made no sense.", counter, func(s *session.Stats) float64 { return count(s.Malformed) }},
 	{"parley_events_dropped_total", "Events that nobody read in time.", counter, func(s *session.Stats) float64 { return count(s.EventsDropped) }},
 	{"parley_peers", "Peers that joined and have not left.", gauge, func(s *session.Stats) float64 { return float64(len(s.Peers)) }},
