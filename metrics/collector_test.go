@@ -86,6 +86,8 @@ func TestEachStatisticIsShown(t *testing.T) {
 			v.SetBool(true)
 		case v.Kind() == reflect.String:
 			v.SetString("x")
+		case v.CanInt() && v.OverflowInt(int64(time.Hour)):
+			v.SetInt(1)
 		case v.CanInt():
 			v.SetInt(int64(time.Hour))
 		case v.CanUint():
