@@ -42,13 +42,19 @@ func phone(t *testing.T, server *pulsetest.Server, configure func(i int, cfg *pa
 	return ends
 }
 
+// untouched is what a microphone recorded: nothing is done to it.
+var untouched = parley.Clean{Echo: parley.EchoOff, Noise: parley.Off, Gain: parley.Off}
+
 // callers makes two callers that aren't started.
 func callers(t *testing.T, server *pulsetest.Server, configure func(i int, cfg *parley.Config)) [2]*caller {
 	t.Helper()
 	var ends [2]*caller
 	for i := range ends {
 		c := &caller{host: p2ptest.Loopback(t, p2ptest.QUIC), machine: server.Machine(i)}
-		cfg := parley.Config{Name: fmt.Sprint("caller ", i), Microphone: c.machine.Microphone, Speaker: c.machine.Speaker}
+		cfg := parley.Config{
+			Name: fmt.Sprint("caller ", i), Microphone: c.machine.Microphone, Speaker: c.machine.Speaker,
+			Clean: untouched, // what is heard is compared with what was said
+		}
 		if configure != nil {
 			configure(i, &cfg)
 		}

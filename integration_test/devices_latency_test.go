@@ -35,7 +35,7 @@ func TestMouthToEar(t *testing.T) {
 			leavesNothing(t)
 			server := pulsetest.Start(t, pulsetest.Config{Machines: 2})
 			server.Setenv()
-			ends := phone(t, server, func(_ int, cfg *parley.Config) { cfg.LowDelay = c.lowDelay })
+			ends := phone(t, server, func(_ int, cfg *parley.Config) { cfg.LowDelay, cfg.Clean = c.lowDelay, parley.Clean{} })
 			measureLatency(t, server, ends, c.most, c.attempts, c.steady)
 		})
 	}

@@ -123,7 +123,6 @@ func TestMuteDeafenAndVolume(t *testing.T) {
 		talker, listener := pair(t, net, tone(440, 0.2))
 		defer closeAll(t, talker, listener)
 		begin := time.Now()
-		time.Sleep(leanTime)
 		// loud waits until what was said before has been heard, then listens.
 		loud := func() float64 {
 			time.Sleep(700 * time.Millisecond)
@@ -187,7 +186,7 @@ func TestAPeerSilencedInAPauseIsSilentFromItsNextWordOn(t *testing.T) {
 		listener.SetPeerMuted(talker.id, true)
 		talker.SetMuted(false)
 		time.Sleep(time.Second)
-		if got := listener.loudness(500*time.Millisecond, time.Second); got < 0.05 {
+		if got := listener.loudness(500*time.Millisecond, time.Second); got < 0.1 {
 			t.Errorf("heard %.3f before, want speech", got)
 		}
 		if got := listener.loudness(1500*time.Millisecond, 3*time.Second); got != 0 {

@@ -109,10 +109,6 @@ func pair(t *testing.T, net *sessiontest.Network, pcm []float32) (talker, listen
 	return talker, listener
 }
 
-// leanTime after a conversation's first word all is sent as it is meant: at first
-// it is lean, which makes this codec's tones quieter.
-const leanTime = 2 * time.Second
-
 func (m *member) peer(t *testing.T, other *member) session.PeerStats {
 	t.Helper()
 	for _, p := range m.Stats().Peers {

@@ -230,12 +230,6 @@ func (f voiceFormat) carries(n network, p plan) bool {
 	return (rate-packets*outsideWindow*8/1000)*n.rtt.Seconds() <= windowShare*windowFloor*8/1000
 }
 
-// atFirst is how much is sent, in kb/s, before a listener's first reports tell what
-// the link carries: what a thin one takes, and what survives a loss.
-func (f voiceFormat) atFirst() float64 {
-	return (1 + resent*lossAtFirst) * f.rate(plan{lean: true, paired: true, copies: back(2, 3)})
-}
-
 // planSticks is by how much another plan must be better, in R.
 const planSticks = 0.4
 

@@ -131,13 +131,3 @@ func TestLossFollowsLoss(t *testing.T) {
 		}
 	}
 }
-
-// What is sent before anything is known of the link fits a thin one, and survives a
-// loss.
-func TestFirstPacketsAreThrifty(t *testing.T) {
-	f := usualFormat()
-	p := f.choose(network{loss: lossAtFirst, rtt: 50 * time.Millisecond, limit: f.atFirst()}, plan{})
-	if p.copies == 0 || f.rate(p) > 60 {
-		t.Errorf("at first %+v: %.1f kb/s", p, f.rate(p))
-	}
-}

@@ -17,8 +17,6 @@ const (
 	// words should be understood too.
 	lossAtFirst   = 0.02
 	surelyReports = 2
-	// firstPackets to a listener are few bytes, unless its reports come before.
-	firstPackets = 40
 )
 
 // reportState is the history of reports between us and one peer, both ways.
@@ -134,9 +132,6 @@ func (c *conversation) replan(p *peer, now time.Time) {
 	present := unpackPlan(p.listener.plan.Load())
 	f := c.capture.format
 	n := network{loss: st.loss, burst: st.last.burst, rtt: st.rtt, limit: st.carries.allowed()}
-	if st.reports < surelyReports && p.listener.sent.Load() < firstPackets {
-		n.limit = min(n.limit, f.atFirst())
-	}
 	switch {
 	case st.carries.suspected(now), c.uplink.shared.suspected(now):
 		n.loss = 0 // copies would make it worse

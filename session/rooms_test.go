@@ -70,7 +70,7 @@ func TestWhatComesInSeveralWaysIsHeardOnce(t *testing.T) {
 		for _, c := range []*session.Channel{team, raid, again} {
 			c.SetPositional(true)
 		}
-		time.Sleep(leanTime)
+		time.Sleep(time.Second)
 		sent := talker.peer(t, listener).Sent
 		if got := playedIn(t, 2*time.Second, listener, talker); got < 1950*time.Millisecond || got > 2050*time.Millisecond {
 			t.Errorf("in 2 s %v are heard", got)
@@ -103,11 +103,11 @@ func TestGainOfAChannelIsApplied(t *testing.T) {
 		defer closeAll(t, talker, listener)
 		meet(t, talker, listener)
 		c := speak(t, talker, session.Everyone())
-		time.Sleep(leanTime)
-		full := listener.loudness(leanTime, leanTime+500*time.Millisecond)
+		time.Sleep(time.Second)
+		full := listener.loudness(time.Second, 1500*time.Millisecond)
 		c.SetGain(0.25)
 		time.Sleep(time.Second)
-		quarter := listener.loudness(leanTime+time.Second, leanTime+1500*time.Millisecond)
+		quarter := listener.loudness(2*time.Second, 2500*time.Millisecond)
 		if full < 0.1 || quarter < full*0.22 || quarter > full*0.28 {
 			t.Errorf("heard %.4f, with a gain of 0.25 %.4f", full, quarter)
 		}

@@ -19,7 +19,7 @@ const (
 	// in another way.
 	sendingForget = 0.01
 	// priorWeight is the weight, in packets, of StartDelay at the start.
-	priorWeight = 0.5
+	priorWeight = 0.2
 
 	queueBuckets = 4   // median delay in buckets from which on packets are taken to wait in queues
 	queuePackets = 8   // needed to tell
@@ -41,7 +41,7 @@ const (
 	jumpTime     = 500 * millisecond // a packet that comes after a silence this long ...
 	jumpLimit    = 1 * second        // ... so much later than expected is not late: the clocks jumped
 
-	decayPerSecond = 30 * millisecond // how fast the target comes down
+	decayPerSecond = 15 * millisecond // how fast the target comes down
 )
 
 // estimator learns the network's delay and chooses the target.
