@@ -142,9 +142,7 @@ func (p *peer) admits(b []byte) bool {
 func (p *player) interrupt() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.end()
-	p.buffer.Reset()
-	p.unwrap = counters{}
+	p.forget()
 	if p.queued > audio.BlockSamples {
 		p.queued = audio.BlockSamples
 		audio.FadeOut(p.pcm[p.queued-edgeSamples : p.queued])

@@ -116,3 +116,25 @@ func ramp(pcm []float32, from, to float32) {
 		pcm[i] *= from + float32(i+1)*step
 	}
 }
+
+// goOnBehind has the decoder guess how the background goes on, until a block is
+// full or it has faded out.
+func (p *player) goOnBehind() {
+	for p.queued < audio.BlockSamples && !p.ending {
+		n := (audio.BlockSamples - p.queued + guessSamples - 1) / guessSamples * guessSamples
+		if p.pause == 0 {
+			n = max(n, edgeSamples)
+		}
+		pcm := p.scratch[:n:n]
+		if p.dec.Conceal(pcm) != nil {
+			p.ending = true
+			return
+		}
+		p.pause += n
+		gain := p.behind.share(pcm) * backgroundGain(p.pause)
+		ramp(pcm, p.gain, gain)
+		p.gain = gain
+		p.queued += copy(p.pcm[p.queued:], pcm)
+		p.ending = gain == 0
+	}
+}

@@ -192,3 +192,32 @@ func TestWhatCannotBeDecodedIsNoBackground(t *testing.T) {
 		t.Errorf("%d packets failed, background %g", p.failed, p.behind.power())
 	}
 }
+
+// Of whom is blocked, or speaks where we don't listen, nothing is heard any more:
+// not what is behind the voice either.
+func TestNoBackgroundOfWhoIsNotToBeHeard(t *testing.T) {
+	packets := replay(t, 20)
+	c := still(t, &loop{}, 1)
+	p := c.roster.list()[0]
+	now := time.Unix(1000, 0)
+	var b audio.Block
+	for _, packet := range packets {
+		c.Voice(p.id, packet, now)
+		for range 2 {
+			p.player.read(&b, now)
+			now = now.Add(audio.BlockDuration)
+		}
+	}
+	p.player.behind = background{quiet: 1e-5}
+	p.player.interrupt()
+	heard := 0
+	for range 50 {
+		if audible, _ := p.player.read(&b, now); audible {
+			heard++
+		}
+		now = now.Add(audio.BlockDuration)
+	}
+	if heard > 2 {
+		t.Errorf("audible for %d blocks after the end", heard)
+	}
+}

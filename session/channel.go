@@ -93,7 +93,7 @@ type Channel struct {
 // may be several to the same target.
 //
 // A channel opens and closes at the border of a packet: of what was recorded
-// before, up to the length of a packet, and 30 ms more with VoiceActivation, is
+// before, up to the length of a packet, and 80 ms more with VoiceActivation, is
 // said to whom it reaches then. It fails with ErrTarget for what is no room's
 // name and no other peer, with ErrTooMany beyond MaxOpenChannels, or ErrClosed.
 func (s *Session) Speak(to Target) (*Channel, error) {

@@ -74,15 +74,21 @@ func newPlayer(c codec.Codec, cfg jitter.Config) (*player, error) {
 func (p *player) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.forget()
+	if dec, err := p.codec.NewDecoder(); err == nil {
+		p.dec = dec
+	}
+}
+
+// forget ends what is heard with a soft end, its background too, and takes what
+// comes next for another stream. It wants mu held.
+func (p *player) forget() {
 	p.end()
 	p.behind = background{}
 	p.buffer.Reset()
 	p.unwrap, p.arranged = counters{}, arrangement{}
 	if p.arrived != nil {
 		p.arrived.resets++
-	}
-	if dec, err := p.codec.NewDecoder(); err == nil {
-		p.dec = dec
 	}
 }
 
@@ -232,28 +238,6 @@ func (p *player) drain(out *audio.Block) (audible, speaks bool) {
 	p.drop(n)
 	p.active = p.queued > 0 || !p.ending
 	return true, speaks
-}
-
-// goOnBehind has the decoder guess how the background goes on, until a block is
-// full or it has faded out.
-func (p *player) goOnBehind() {
-	for p.queued < audio.BlockSamples && !p.ending {
-		n := (audio.BlockSamples - p.queued + guessSamples - 1) / guessSamples * guessSamples
-		if p.pause == 0 {
-			n = max(n, edgeSamples)
-		}
-		pcm := p.scratch[:n:n]
-		if p.dec.Conceal(pcm) != nil {
-			p.ending = true
-			return
-		}
-		p.pause += n
-		gain := p.behind.share(pcm) * backgroundGain(p.pause)
-		ramp(pcm, p.gain, gain)
-		p.gain = gain
-		p.queued += copy(p.pcm[p.queued:], pcm)
-		p.ending = gain == 0
-	}
 }
 
 // last fills a block with the soft end of what is heard now, and reports whether
