@@ -1,6 +1,7 @@
 package hearing
 
 import (
+	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
@@ -73,7 +74,18 @@ func compare(said, heard []float32) Report {
 	return Compare(Track{said, origin}, Track{slices.Concat(audiotest.Delayed(heard, audio.SampleRate), tail), early}, time.Second)
 }
 
+// skipUnderRaceDetector leaves out what is one goroutine's arithmetic, and takes
+// minutes then.
+func skipUnderRaceDetector(t *testing.T) {
+	t.Helper()
+	info, ok := debug.ReadBuildInfo()
+	if ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("SKIPPED, takes minutes under the race detector")
+	}
+}
+
 func TestNothingIsMissedInWhatACodecKept(t *testing.T) {
+	skipUnderRaceDetector(t)
 	for _, who := range []string{"anna", "ben", "clara"} {
 		for _, bitrate := range []int{12000, 32000} {
 			pcm := speech(t, who)
@@ -95,6 +107,7 @@ func TestNothingIsMissedInWhatACodecKept(t *testing.T) {
 }
 
 func TestGapsAreAsLongAsTheyAre(t *testing.T) {
+	skipUnderRaceDetector(t)
 	pcm := speech(t, "anna")
 	clean := coded(t, pcm, 32000, none)
 	for _, c := range []struct {
@@ -151,6 +164,7 @@ func TestChangesOfDelay(t *testing.T) {
 // Speech that was made shorter to come down to a lower delay, pitch period by
 // pitch period, was heard all the same.
 func TestNothingIsMissedInWhatWasStretched(t *testing.T) {
+	skipUnderRaceDetector(t)
 	for _, who := range []string{"anna", "ben", "clara"} {
 		pcm := speech(t, who)
 		clean := coded(t, pcm, 32000, none)
