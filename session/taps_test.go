@@ -38,6 +38,13 @@ func (p *tape) packet(pkt *session.Packet) {
 	p.packets = append(p.packets, own)
 }
 
+// from is whose packets were received last.
+func (p *tape) from() identity.PeerID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.received
+}
+
 func (p *tape) taps() session.Taps {
 	return session.Taps{
 		Microphone: func(b *audio.Block, _ time.Time, said bool) {
@@ -48,6 +55,8 @@ func (p *tape) taps() session.Taps {
 		},
 		Received: func(id identity.PeerID, pkt *session.Packet) {
 			p.packet(pkt)
+			p.mu.Lock()
+			defer p.mu.Unlock()
 			p.received = id
 		},
 		Peer: func(_ identity.PeerID, b *audio.Block, active bool) {
@@ -130,8 +139,8 @@ func TestTapsAreGivenPacketsAsTheyWereSaid(t *testing.T) {
 			if slices.Min(off) != slices.Max(off) {
 				t.Errorf("loss %v: timestamps are off by %d to %d", loss, slices.Min(off), slices.Max(off))
 			}
-			if (copies > 0) != (loss > 0) || received.received != talker.id {
-				t.Errorf("loss %v: %d copies, from %v", loss, copies, received.received)
+			if (copies > 0) != (loss > 0) || received.from() != talker.id {
+				t.Errorf("loss %v: %d copies, from %v", loss, copies, received.from())
 			}
 		})
 	}
@@ -200,6 +209,10 @@ func TestTapsAreGivenMicrophoneAndMix(t *testing.T) {
 		time.Sleep(time.Second)
 		talker.SetMuted(false)
 		time.Sleep(time.Second)
+		own.mu.Lock()
+		defer own.mu.Unlock()
+		heard.mu.Lock()
+		defer heard.mu.Unlock()
 		if n := len(own.mic); n < 298 || n > 301 || !own.mic[0] || own.mic[n-1] || !own.loud[0] || own.loud[n-1] {
 			t.Errorf("%d blocks of the microphone", n)
 		}
