@@ -3,7 +3,6 @@ package integration_test
 import (
 	"fmt"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,7 +59,7 @@ func measureLatency(t *testing.T, server *pulsetest.Server, ends [2]*caller, mos
 		switch {
 		case len(faults) == 0:
 			return
-		case underRaceDetector():
+		case audiotest.UnderRaceDetector():
 			t.Skipf("NOT JUDGED: the race detector takes its time, and %s", strings.Join(faults, "; "))
 		case attempt < attempts:
 			t.Logf("again, because of %s", strings.Join(faults, "; "))
@@ -72,12 +71,6 @@ func measureLatency(t *testing.T, server *pulsetest.Server, ends [2]*caller, mos
 			t.Skipf("NOT JUDGED: other programs took %.0f %% of the machine, and %s", 100*busy, strings.Join(faults, "; "))
 		}
 	}
-}
-
-// underRaceDetector says whether everything takes several times as long.
-func underRaceDetector() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // chirpResult is what one direction was measured to take.

@@ -271,7 +271,7 @@ const mostSeeds = 6
 // the short form of make hear. One call has a few lost words more or less than
 // another. So where the first misses the bar, the mean of some more counts.
 func TestSpeechIsUnderstood(t *testing.T) {
-	if underRaceDetector() {
+	if audiotest.UnderRaceDetector() {
 		t.Skip("arithmetic, which the race detector makes slow; the calls are those of other tests")
 	}
 	who, links, recorded := hearSpeakers(t)
@@ -301,7 +301,7 @@ func TestSpeechIsUnderstood(t *testing.T) {
 
 // The bars are missed where nothing is recovered, so they tell something.
 func TestBarsOfSpeechAreMissedWithoutRecovery(t *testing.T) {
-	if underRaceDetector() {
+	if audiotest.UnderRaceDetector() {
 		t.Skip("arithmetic, which the race detector makes slow")
 	}
 	who, links, _ := hearSpeakers(t)

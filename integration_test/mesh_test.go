@@ -88,7 +88,7 @@ func (p *participant) peer(id identity.PeerID) session.PeerStats {
 // Eight peers in a mesh on the real QUIC stack, 40 ms apart, 2 % loss.
 func TestMeshForAMinute(t *testing.T) {
 	length := time.Minute
-	if underRaceDetector() {
+	if audiotest.UnderRaceDetector() {
 		length = 16 * time.Second // many times as much work
 	}
 	mesh(t, length)

@@ -84,7 +84,7 @@ func (s *star) close(t *testing.T) {
 // nothing that TestMeshForAMinute doesn't.
 func skipUnderRaceDetector(t *testing.T) {
 	t.Helper()
-	if underRaceDetector() {
+	if audiotest.UnderRaceDetector() {
 		t.Skip("SKIPPED, takes minutes under the race detector")
 	}
 }

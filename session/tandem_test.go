@@ -2,12 +2,12 @@ package session
 
 import (
 	"math/rand/v2"
-	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/audiotest"
 	"github.com/parley-voice/parley/audio/jitter"
 	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/session/sessiontest"
@@ -153,11 +153,6 @@ func (m *mean) add(d time.Duration) {
 
 func (m *mean) value() time.Duration { return m.sum / time.Duration(max(1, m.n)) }
 
-func underRaceDetector() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
-}
-
 // inSpurts is speech of 20 talk spurts a minute.
 func inSpurts(at time.Duration) bool { return at%(3*time.Second) < 2100*time.Millisecond }
 
@@ -166,7 +161,7 @@ func inSpurts(at time.Duration) bool { return at%(3*time.Second) < 2100*time.Mil
 // never ends: what is heard then is as old as at the start.
 func TestAnHourEndsAsItBegan(t *testing.T) {
 	const length, part = time.Hour, 5 * time.Minute
-	if underRaceDetector() {
+	if audiotest.UnderRaceDetector() {
 		t.Skip("SKIPPED, takes minutes under the race detector, and nothing happens at the same time in it")
 	}
 	for name, c := range map[string]*tandem{

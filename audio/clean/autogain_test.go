@@ -19,7 +19,7 @@ func TestAutoGainMakesVoicesEquallyLoud(t *testing.T) {
 		for _, db := range []float64{-16, -8, 0, 8, 16, 24} {
 			said := voice(t, name, to*time.Second, db)
 			mic := sum(said, noise(to*time.Second, -75))
-			out := process(&clean.AutoGain{}, mic, nil)
+			out := audiotest.Process(&clean.AutoGain{}, mic, nil)
 			l := level(spoken(seconds(said, from, to), seconds(out, from, to)))
 			t.Logf("%s %+.0f dB: %.1f dBFS, was %.1f", name, db, l, level(spoken(seconds(said, from, to), seconds(said, from, to))))
 			lowest, highest = min(lowest, l), max(highest, l)
@@ -33,16 +33,16 @@ func TestAutoGainMakesVoicesEquallyLoud(t *testing.T) {
 func TestAutoGainLeavesTheBackground(t *testing.T) {
 	for _, dbfs := range []float64{-70, -50, -30} {
 		g := &clean.AutoGain{}
-		process(g, noise(20*time.Second, dbfs), nil)
+		audiotest.Process(g, noise(20*time.Second, dbfs), nil)
 		if math.Abs(g.Gain()) > 1 {
 			t.Errorf("noise at %.0f dBFS alone: the gain is %.1f dB", dbfs, g.Gain())
 		}
 	}
 	// In a pause it stays as it is.
 	g := &clean.AutoGain{}
-	process(g, voice(t, "anna", 20*time.Second, -10), nil)
+	audiotest.Process(g, voice(t, "anna", 20*time.Second, -10), nil)
 	before := g.Gain()
-	process(g, noise(20*time.Second, -65), nil)
+	audiotest.Process(g, noise(20*time.Second, -65), nil)
 	if math.Abs(g.Gain()-before) > 1 {
 		t.Errorf("the gain went from %.1f to %.1f dB in a pause", before, g.Gain())
 	}
@@ -52,7 +52,7 @@ func TestAutoGainLeavesTheBackground(t *testing.T) {
 func TestAutoGainDoesNotRaiseEcho(t *testing.T) {
 	far := voice(t, "ben", 20*time.Second, 0)
 	g := &clean.AutoGain{}
-	process(g, audiotest.Room{Delay: 10 * time.Millisecond, RT60: 100 * time.Millisecond, Gain: 0.05}.Echo(far), far)
+	audiotest.Process(g, audiotest.Room{Delay: 10 * time.Millisecond, RT60: 100 * time.Millisecond, Gain: 0.05}.Echo(far), far)
 	if g.Gain() > 3 {
 		t.Errorf("the gain is %.1f dB after nothing but echo", g.Gain())
 	}
@@ -63,7 +63,7 @@ func TestAutoGainHasNoSteps(t *testing.T) {
 	tone := sine(200)
 	last, worst := float32(0), float32(0)
 	for range 10 {
-		for i, x := range process(g, tone, nil) {
+		for i, x := range audiotest.Process(g, tone, nil) {
 			if i > 0 {
 				worst = max(worst, x-last, last-x)
 			}
@@ -78,7 +78,7 @@ func TestAutoGainHasNoSteps(t *testing.T) {
 func TestAutoGainIsLimited(t *testing.T) {
 	for db, want := range map[float64]float64{-30: clean.MaxGain, 28: clean.MinGain} {
 		g := &clean.AutoGain{}
-		process(g, voice(t, "anna", 30*time.Second, db), nil)
+		audiotest.Process(g, voice(t, "anna", 30*time.Second, db), nil)
 		if db < 0 && g.Gain() > want || db > 0 && g.Gain() < want {
 			t.Errorf("%s: gain %.1f dB, beyond %.0f", fmt.Sprint(db), g.Gain(), want)
 		}

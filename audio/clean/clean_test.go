@@ -45,7 +45,7 @@ func TestBadInputPasses(t *testing.T) {
 					}
 				}
 			}
-			out := process(p, said, nil)
+			out := audiotest.Process(p, said, nil)
 			if got := audiotest.STOI(seconds(said, 3, 8), seconds(out, 3, 8)); got < 0.95 {
 				t.Errorf("%s, %s: STOI %.3f three seconds later", name, what, got)
 			}

@@ -21,7 +21,7 @@ func TestHalfDuplexKeepsEchoBack(t *testing.T) {
 		t.Run(fmt.Sprint("gain ", gain), func(t *testing.T) {
 			h := &clean.HalfDuplex{}
 			echo := speakers(gain).Echo(far)
-			out := process(h, echo, far)
+			out := audiotest.Process(h, echo, far)
 			for _, s := range []float64{0, 5, 15} {
 				before, after := level(seconds(echo, s, s+5)), level(seconds(out, s, s+5))
 				t.Logf("second %.0f to %.0f: %.0f dB less, %.0f dBFS left, coupling %.0f dB", s, s+5, before-after, after, h.Coupling())
@@ -38,13 +38,13 @@ func TestHalfDuplexKeepsEchoBack(t *testing.T) {
 // the echo gets through.
 func TestHalfDuplexLetsAVoiceThrough(t *testing.T) {
 	near := voice(t, "clara", 20*time.Second, 0)
-	if out := process(&clean.HalfDuplex{}, near, nil); level(sum(out, negative(near))) > -150 {
+	if out := audiotest.Process(&clean.HalfDuplex{}, near, nil); level(sum(out, negative(near))) > -150 {
 		t.Error("a voice is changed though nothing is heard")
 	}
 	far := voice(t, "ben", 20*time.Second, 0)
 	clear(seconds(near, 0, 8))
 	mic := sum(speakers(0.1).Echo(far), near)
-	out := process(&clean.HalfDuplex{}, mic, far)
+	out := audiotest.Process(&clean.HalfDuplex{}, mic, far)
 	near, out = seconds(near, 8, 14), seconds(out, 8, 14)
 	changed := level(spoken(near, out)) - level(spoken(near, near))
 	stoi := audiotest.STOI(near, out)
@@ -60,7 +60,7 @@ func TestHalfDuplexBehindACancellerOpens(t *testing.T) {
 	residual := sum(speakers(0.005).Echo(far), noise(30*time.Second, -75))
 	near := voice(t, "clara", 30*time.Second, -15)
 	clear(seconds(near, 0, 20))
-	out := process(&clean.HalfDuplex{}, sum(residual, near), far)
+	out := audiotest.Process(&clean.HalfDuplex{}, sum(residual, near), far)
 	near, out = seconds(near, 20, 30), seconds(out, 20, 30)
 	if changed := level(spoken(near, out)) - level(spoken(near, near)); changed < -0.5 {
 		t.Errorf("a quiet voice changed by %.2f dB though the echo is gone", changed)
@@ -71,7 +71,7 @@ func TestHalfDuplexBehindACancellerOpens(t *testing.T) {
 func TestHalfDuplexFollowsTheSpeakers(t *testing.T) {
 	far := voice(t, "ben", 40*time.Second, 0)
 	echo := append(seconds(speakers(0.03).Echo(far), 0, 20), seconds(speakers(0.6).Echo(far), 20, 40)...)
-	out := process(&clean.HalfDuplex{}, echo, far)
+	out := audiotest.Process(&clean.HalfDuplex{}, echo, far)
 	for _, s := range []float64{25, 30, 35} {
 		t.Logf("%.0f s: %.0f dB less", s, level(seconds(echo, s, s+5))-level(seconds(out, s, s+5)))
 	}

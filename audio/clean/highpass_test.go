@@ -13,7 +13,7 @@ import (
 func TestHighPassTakesRumbleAndLeavesVoice(t *testing.T) {
 	for _, hz := range []float64{10, 20, 40, 80, 100, 160, 320, 1000, 8000} {
 		in := sine(hz)
-		out := process(&clean.HighPass{}, in, nil)
+		out := audiotest.Process(&clean.HighPass{}, in, nil)
 		got := level(seconds(out, 0.5, 1)) - level(seconds(in, 0.5, 1))
 		want := -10 * math.Log10(1+math.Pow(clean.HighPassCutoff/hz, 4))
 		if math.Abs(got-want) > 0.1 {
@@ -24,11 +24,11 @@ func TestHighPassTakesRumbleAndLeavesVoice(t *testing.T) {
 	for i := range offset {
 		offset[i] = 0.3
 	}
-	if l := level(seconds(process(&clean.HighPass{}, offset, nil), 0.5, 1)); l > -96 {
+	if l := level(seconds(audiotest.Process(&clean.HighPass{}, offset, nil), 0.5, 1)); l > -96 {
 		t.Errorf("of a constant offset %.0f dBFS are left", l)
 	}
 	said := voice(t, "ben", 6*time.Second, 0)
-	out := process(&clean.HighPass{}, said, nil)
+	out := audiotest.Process(&clean.HighPass{}, said, nil)
 	if changed := level(spoken(said, out)) - level(spoken(said, said)); math.Abs(changed) > 0.5 {
 		t.Errorf("a low voice changed by %.2f dB", changed)
 	}

@@ -66,22 +66,6 @@ func sum(first []float32, more ...[]float32) []float32 {
 	return out
 }
 
-// process runs a microphone through a processor, in whole blocks. A mix of nil is
-// silence.
-func process(p audio.Processor, mic, mix []float32) []float32 {
-	var out []float32
-	for at := 0; at+audio.BlockSamples <= len(mic); at += audio.BlockSamples {
-		var a, b audio.Block
-		copy(a[:], mic[at:])
-		if mix != nil {
-			copy(b[:], mix[at:])
-		}
-		p.Process(&a, &b)
-		out = append(out, a[:]...)
-	}
-	return out
-}
-
 // seconds is the part of pcm from one second to another.
 func seconds(pcm []float32, from, to float64) []float32 {
 	return pcm[int(from*audio.SampleRate):int(to*audio.SampleRate)]

@@ -62,16 +62,7 @@ func newProcessor(tb testing.TB, cfg speex.Config) *speex.Processor {
 // clean runs a microphone through a processor, and takes its delay away. What
 // doesn't fill a block is left out; a mix of nil is silence.
 func clean(p *speex.Processor, mic, mix []float32) []float32 {
-	var out []float32
-	for at := 0; at+audio.BlockSamples <= len(mic); at += audio.BlockSamples {
-		var a, b audio.Block
-		copy(a[:], mic[at:])
-		if mix != nil {
-			copy(b[:], mix[at:])
-		}
-		p.Process(&a, &b)
-		out = append(out, a[:]...)
-	}
+	out := audiotest.Process(p, mic, mix)
 	return append(out[audiotest.Samples(p.Delay()):], make([]float32, audiotest.Samples(p.Delay()))...)
 }
 

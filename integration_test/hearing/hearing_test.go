@@ -1,7 +1,6 @@
 package hearing
 
 import (
-	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
@@ -78,8 +77,7 @@ func compare(said, heard []float32) Report {
 // minutes then.
 func skipUnderRaceDetector(t *testing.T) {
 	t.Helper()
-	info, ok := debug.ReadBuildInfo()
-	if ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	if audiotest.UnderRaceDetector() {
 		t.Skip("SKIPPED, takes minutes under the race detector")
 	}
 }
