@@ -142,3 +142,56 @@ func TestMicrophoneKeepsNoBacklogAfterSilence(t *testing.T) {
 		}
 	}
 }
+
+// What a device kept back while silence was read in its place comes at once, a
+// piece after the other, and isn't read faster than time passes.
+func TestMicrophoneGivesNoBacklogBesideSilence(t *testing.T) {
+	for _, latency := range latencies {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSource(Config{Latency: latency})
+			p := s.run(Config{Latency: latency})
+			s.last, s.next, s.faults.Lost = s.now(), s.now()+audio.BlockDuration, true
+			pcm := make([]float32, len(p.stream.piece)/2)
+			for i := range pcm {
+				pcm[i] = 1
+			}
+			put := func() {
+				s.mu.Lock()
+				s.keep(pcm)
+				s.mu.Unlock()
+				signal(s.filled)
+				synctest.Wait()
+			}
+			read, sound := 0, 0
+			go func() {
+				var b audio.Block
+				for s.ReadBlock(&b) == nil {
+					read++
+					if b[0] == 1 {
+						sound++
+					}
+				}
+			}()
+			began := time.Now()
+			time.Sleep(505 * time.Millisecond) // the device hangs
+			for range 300 * time.Millisecond / (latency / 2) {
+				put()
+			}
+			s.mu.Lock()
+			s.faults.Lost = false
+			s.mu.Unlock()
+			for time.Since(began) < 1505*time.Millisecond { // and is well again
+				time.Sleep(latency / 2)
+				put()
+			}
+			if most := int((time.Since(began) + s.grace()) / audio.BlockDuration); read > most {
+				t.Errorf("latency %v: %d blocks were read in %v", latency, read, time.Since(began))
+			}
+			if least := 90; sound < least {
+				t.Errorf("latency %v: only %d blocks of sound were read in a second", latency, sound)
+			}
+			close(s.quit)
+			signal(s.filled)
+		})
+	}
+}

@@ -144,12 +144,21 @@ func (s *Source) take(b *audio.Block) (time.Duration, error) {
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.queue.Len() >= len(b) {
-		s.queue.Read(b[:])
-		s.last, s.next = now, now+audio.BlockDuration
-		return 0, nil
+	if s.queue.Len() < len(b) {
+		return s.silence(b, now), nil
 	}
-	return s.silence(b, now), nil
+	due := now
+	if now < s.trimmed {
+		// Silence took the place of what the device hands out now: it is given
+		// at its pace, and what is too much is cut.
+		due = max(s.next, now-s.grace())
+	}
+	if now < due {
+		return due - now, nil
+	}
+	s.queue.Read(b[:])
+	s.last, s.next = now, due+audio.BlockDuration
+	return 0, nil
 }
 
 // silence fills b with silence if it is time for that; otherwise it returns for
