@@ -20,6 +20,9 @@ const (
 	sendingForget = 0.01
 	// priorWeight is the weight, in packets, of StartDelay at the start.
 	priorWeight = 0.2
+	// doubt is how many packets in time are taken for granted beside those that
+	// were seen: one burst among few is no share yet.
+	doubt = 30
 
 	queueBuckets = 4   // median delay in buckets from which on packets are taken to wait in queues
 	queuePackets = 8   // needed to tell
@@ -41,7 +44,9 @@ const (
 	jumpTime     = 500 * millisecond // a packet that comes after a silence this long ...
 	jumpLimit    = 1 * second        // ... so much later than expected is not late: the clocks jumped
 
-	decayPerSecond = 15 * millisecond // how fast the target comes down
+	decayPerSecond = 15 * millisecond // how fast the target comes down ...
+	youngDecay     = 100 * millisecond
+	young          = 300 // ... and while the histogram is about less packets: what they show, more soon corrects
 )
 
 // estimator learns the network's delay and chooses the target.
@@ -193,7 +198,11 @@ func (e *estimator) choose(step int64) {
 	}
 	best := max(e.packets.cheapest(e.costs[:e.buckets+1], factor), floor)
 	want := min(max(int64(best)*bucket, e.minDelay), e.maxTarget)
-	e.target = max(want, e.target-decayPerSecond*step/second)
+	decay := int64(decayPerSecond)
+	if e.packets.packets() < young {
+		decay = youngDecay
+	}
+	e.target = max(want, e.target-decay*step/second)
 }
 
 // histogram of delays, where later observations weigh more.
@@ -260,11 +269,11 @@ func (h *histogram) cheapest(costs []float64, factor float64) int {
 	if h.total == 0 {
 		return 0
 	}
-	late := h.total
+	late, all := h.total, h.total+doubt*h.weight
 	best, least := 0, costs[0]+factor*emodel.Loss(1)
 	for i := range costs[1:] {
 		late -= h.share[i]
-		if cost := costs[i+1] + factor*emodel.Loss(late/h.total); cost < least {
+		if cost := costs[i+1] + factor*emodel.Loss(late/all); cost < least {
 			best, least = i+1, cost
 		}
 	}

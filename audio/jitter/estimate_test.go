@@ -218,3 +218,37 @@ func TestTargetForgetsHowItWasSentBefore(t *testing.T) {
 		t.Errorf("target %v three seconds after the talker changed, %v if the buffer isn't told", told, untold)
 	}
 }
+
+// A late packet among the first ones says little about how many will be: it
+// neither asks for the delay that the same share of many packets does, nor keeps
+// for seconds what it did ask for.
+func TestAFirstLatePacketIsNotHeldAgainstTheNetwork(t *testing.T) {
+	const late = 150 * millisecond
+	for _, c := range []struct {
+		packets     int
+		most, least int64 // target after one in eight was late
+		left        int64 // 1.5 s later
+	}{
+		{10, 40 * millisecond, 0, 10 * millisecond},
+		{20, 160 * millisecond, 0, 20 * millisecond},
+		{200, 160 * millisecond, late, 160 * millisecond},
+	} {
+		b := New(Config{})
+		now := int64(0)
+		observe := func(n int, delay int64) {
+			for range n {
+				now += 960
+				b.est.observe(delay, now)
+			}
+		}
+		observe(c.packets, 0)
+		observe(c.packets/8, late)
+		if got := b.est.target; got > c.most || got < c.least {
+			t.Errorf("after %d packets and %d late ones the target is %v", c.packets, c.packets/8, duration(got))
+		}
+		observe(75, 0)
+		if got := b.est.target; got > c.left {
+			t.Errorf("1.5 s after %d packets and %d late ones the target is %v", c.packets, c.packets/8, duration(got))
+		}
+	}
+}
