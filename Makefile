@@ -6,7 +6,7 @@ SHELL := /bin/sh
 GO        ?= go
 FUZZTIME  ?= 60s
 BENCHTIME ?= 1s
-# Flags of make lab-links, e.g. LINKS='-links.seeds=1 -links.time=30s'
+# Flags of make lab-links, e.g. LINKS='-links.seeds=1 -links.time=30s', or -parallel=3 on an idle machine
 LINKS     ?=
 # Flags of make sim: SIM=-sim.update makes its figures the baseline
 SIM       ?=
@@ -66,7 +66,7 @@ lab-nat: ## show who can talk to whom through NATs, and judge it (root)
 
 lab-links: ## show what is heard over bad links, beside the bars (root)
 	@scripts/setup.sh test
-	PARLEY_LAB=links $(GO) test -run='^TestLinkLab$$' -count=1 -v -timeout 60m ./integration_test $(LINKS)
+	PARLEY_LAB=links $(GO) test -run='^TestLinkLab$$' -count=1 -v -parallel=1 -timeout 80m ./integration_test $(LINKS)
 
 sim: ## the same in virtual time, compared with the baseline
 	@scripts/setup.sh build
