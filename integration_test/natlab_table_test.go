@@ -103,72 +103,88 @@ func (v *verdict) losesNothing(both [2]*heard, moved time.Time) {
 
 // row is a line of the table.
 type row struct {
-	name string
-	bar  string
-	soak bool // takes minutes
-	run  func(*testing.T, *verdict)
+	name  string
+	bar   string
+	soak  bool // takes minutes
+	alone bool // takes all of the machine
+	run   func(*testing.T, *verdict)
 }
 
-// runRows runs rows one after the other, since they measure time, and prints
-// the table.
+// runRows runs rows, a few at once as -parallel says, and prints the table. A row
+// measures several programs in real time, and one wake-up that came late is a frame
+// that wasn't heard: one that missed its bars has the machine for itself in its
+// second attempt, which counts.
 func runRows(t *testing.T, out io.Writer, rows []row) {
+	results := make([]result, len(rows))
+	t.Run("rows", func(t *testing.T) {
+		for i, r := range rows {
+			t.Run(r.name, func(t *testing.T) {
+				if r.soak && os.Getenv("PARLEY_SOAK") != "1" {
+					results[i].word = "SKIPPED"
+					t.Skip("SKIPPED, nothing was tested: takes minutes, needs PARLEY_SOAK=1")
+				}
+				if !r.alone {
+					t.Parallel()
+				}
+				results[i].judge(t, r)
+			})
+		}
+	})
+	t.Run("again", func(t *testing.T) {
+		for i, r := range rows {
+			v := &results[i]
+			if len(v.faults) == 0 {
+				continue
+			}
+			t.Run(r.name, func(t *testing.T) {
+				t.Logf("missed at the first attempt: %s", strings.Join(v.faults, "; "))
+				v.judge(t, r)
+				v.notes = append(v.notes, "attempt 2")
+				if len(v.faults) > 0 {
+					t.Error(strings.Join(v.faults, "; "))
+				}
+			})
+		}
+	})
+	writeRows(out, rows, results)
+}
+
+// result is what came of a row, and the word for it; none if the command line left
+// it out.
+type result struct {
+	verdict
+	word string
+}
+
+// judge runs a row.
+func (v *result) judge(t *testing.T, r row) {
+	v.word = "FAIL" // unless it gets to its end
+	v.verdict = verdict{first: -1}
+	before := processorsNow()
+	r.run(t, &v.verdict)
+	if busy := processorsNow().othersSince(before); busy >= chatBusy {
+		v.notes = append(v.notes, fmt.Sprintf("others took %.0f %% of the machine", 100*busy))
+	}
+	if len(v.faults) == 0 && !t.Failed() {
+		v.word = "pass"
+	}
+}
+
+func writeRows(out io.Writer, rows []row, results []result) {
 	var table strings.Builder
 	lines := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(lines, "case\tpath used\tfirst audio\tlongest gap\tlost (counted)\tbar\tresult\tmeasured")
-	for _, r := range rows {
-		v := &verdict{first: -1}
-		result := "" // that of a row that the command line left out
-		ok := t.Run(r.name, func(t *testing.T) {
-			if r.soak && os.Getenv("PARLEY_SOAK") != "1" {
-				result = "SKIPPED"
-				t.Skip("SKIPPED, nothing was tested: takes minutes, needs PARLEY_SOAK=1")
-			}
-			result = "pass"
-			judgeRow(t, r, v)
-			if len(v.faults) > 0 {
-				t.Error(strings.Join(v.faults, "; "))
-			}
-		})
-		if !ok {
-			result = "FAIL"
-		}
-		if result == "" {
+	for i, v := range results {
+		if v.word == "" {
 			continue
 		}
 		first := "-"
-		if v.first >= 0 {
+		if v.first > 0 {
 			first = fmt.Sprintf("%.2f s", v.first.Seconds())
 		}
-		fmt.Fprintf(lines, "%s\t%s\t%s\t%.2f s\t%s\t%s\t%s\t%s\n", r.name, v.path, first, v.gap.Seconds(),
-			v.lost, r.bar, result, strings.Join(v.notes, ", "))
+		fmt.Fprintf(lines, "%s\t%s\t%s\t%.2f s\t%s\t%s\t%s\t%s\n", rows[i].name, v.path, first, v.gap.Seconds(),
+			v.lost, rows[i].bar, v.word, strings.Join(v.notes, ", "))
 	}
 	_ = lines.Flush() // to memory
 	fmt.Fprintf(out, "\n%s\n", table.String())
-}
-
-// rowAttempts is how often a row is run until it meets its bars: it measures
-// several programs in real time, and one wake-up that came late is a frame that
-// wasn't heard.
-const rowAttempts = 2
-
-// judgeRow runs a row until it meets its bars, rowAttempts times at most. The last
-// time counts, and which one it was is said.
-func judgeRow(t *testing.T, r row, v *verdict) {
-	t.Helper()
-	for n := 1; ; n++ {
-		*v = verdict{first: -1}
-		before := processorsNow()
-		r.run(t, v)
-		busy := processorsNow().othersSince(before)
-		if busy >= chatBusy {
-			v.notes = append(v.notes, fmt.Sprintf("others took %.0f %% of the machine", 100*busy))
-		}
-		if n > 1 {
-			v.notes = append(v.notes, fmt.Sprintf("attempt %d", n))
-		}
-		if len(v.faults) == 0 || n == rowAttempts {
-			return
-		}
-		t.Logf("again, other programs took %.0f %% of the machine: %s", 100*busy, strings.Join(v.faults, "; "))
-	}
 }
