@@ -45,6 +45,7 @@ func yes(b bool) float64 {
 
 var ofSession = []metric[session.Stats]{
 	{"parley_started", "1 while the session is started.", gauge, func(s *session.Stats) float64 { return yes(s.Started) }},
+	{"parley_recording", "1 while peers are told that this side records.", gauge, func(s *session.Stats) float64 { return yes(s.Recording) }},
 	{"parley_speaking", "1 while a talk spurt of this side is under way.", gauge, func(s *session.Stats) float64 { return yes(s.Speaking) }},
 	{"parley_level_dbfs", "Level of the microphone: RMS in dB below full scale.", gauge, func(s *session.Stats) float64 { return s.Level }},
 	{"parley_packets_spoken_total", "Packets that this side's voice made, however many listened.", counter, func(s *session.Stats) float64 { return count(s.PacketsSpoken) }},

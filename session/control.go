@@ -98,7 +98,12 @@ func (c *conversation) ownState(p *peer) *wire.State {
 	blocked := p.settings.blocked.Load()
 	muted, deafened := c.s.Muted() || blocked, c.s.Deafened() || blocked
 	delay := uint32(c.captureDelay() / time.Microsecond)
-	return &wire.State{Muted: &muted, Deafened: &deafened, CaptureDelayUs: &delay}
+	state := &wire.State{Muted: &muted, Deafened: &deafened, CaptureDelayUs: &delay}
+	if c.s.recording.ever.Load() {
+		records := c.s.Recording()
+		state.Recording = &records
+	}
+	return state
 }
 
 // announceState has every peer told what changed here.
@@ -233,6 +238,9 @@ func (p *peer) applyStateLocked(s *wire.State) {
 	}
 	if s.Deafened != nil {
 		p.remote.deafened = s.GetDeafened()
+	}
+	if s.Recording != nil {
+		p.remote.recording = s.GetRecording()
 	}
 	if s.CaptureDelayUs != nil {
 		p.remote.captureDelay = min(time.Duration(s.GetCaptureDelayUs())*time.Microsecond, 10*time.Second)

@@ -57,6 +57,8 @@ func ownerOf(e Event) (o owner, share int) {
 		o.peer = e.Peer
 	case PeerState:
 		o.peer = e.Peer
+	case PeerRecording:
+		o.peer = e.Peer
 	case RoomsChanged:
 		o.peer = e.Peer
 	case Speaking:

@@ -55,6 +55,13 @@ type (
 		Muted, Deafened bool
 	}
 
+	// PeerRecording says that a peer records what it hears, as it says itself, or
+	// no longer. If one that comes does, this follows PeerReachable.
+	PeerRecording struct {
+		Peer      identity.PeerID
+		Recording bool
+	}
+
 	// RoomsChanged says that a peer listens to other rooms now: see PeerRooms. It
 	// doesn't come for who hears all rooms and never said otherwise.
 	RoomsChanged struct {
@@ -127,6 +134,7 @@ func (PeerGone) event()         {}
 func (PeerIncompatible) event() {}
 func (PathChanged) event()      {}
 func (PeerState) event()        {}
+func (PeerRecording) event()    {}
 func (RoomsChanged) event()     {}
 func (Speaking) event()         {}
 func (TextReceived) event()     {}

@@ -33,6 +33,7 @@ type peer struct {
 	reached  bool      // what we say goes to it, if it can
 	gone     string    // why it took leave; empty if it didn't
 	told     PeerState // what the application was last told of it
+	toldRec  bool      // and that it records
 	sought   bool      // the application knows whether it was reached
 }
 
@@ -53,6 +54,7 @@ type remoteState struct {
 	muted        bool
 	deafened     bool
 	captureDelay time.Duration
+	recording    bool
 	messages     bool // it takes texts and data
 }
 
@@ -134,6 +136,10 @@ func (p *peer) updateLocked() (events []Event) {
 	if g.announced && now != p.told {
 		p.told = now
 		events = append(events, now)
+	}
+	if g.announced && p.remote.recording != p.toldRec {
+		p.toldRec = p.remote.recording
+		events = append(events, PeerRecording{Peer: p.id, Recording: p.toldRec})
 	}
 	p.hearing.understood.Store(g.received && g.incompatible == "")
 	if g.received {

@@ -29,6 +29,7 @@ type Session struct {
 	muted, deafened atomic.Bool
 	talking         talking
 	addressing      addressing
+	recording       recording
 
 	// calls puts the calls of the application in order: who sends into it goes,
 	// and receives when done. It is held while the transport is called;

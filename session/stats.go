@@ -18,6 +18,7 @@ type Stats struct {
 	Microphone    EndpointStats
 	Speaker       EndpointStats
 	Level         float64     // of the microphone: RMS in dBFS, released over 300 ms
+	Recording     bool        // peers are told that this side records
 	Speaking      bool        // a talk spurt of ours is under way
 	PacketsSpoken uint64      // packets that our voice made, however many listened
 	ReadErrors    uint64      // blocks that the source or the encoder failed to give
@@ -46,6 +47,7 @@ type PeerStats struct {
 	Reachable bool    // both sides greeted and there is a path
 	Muted     bool    // it muted itself
 	Deafened  bool    // it deafened itself
+	Recording bool    // it records what it hears, as it says
 	Speaking  bool    // it is heard now
 	Level     float64 // of its voice: RMS in dBFS
 	Joined    time.Time
@@ -80,7 +82,7 @@ type PeerStats struct {
 // Stats returns the session's statistics. It is cheap enough to be called many
 // times a second.
 func (s *Session) Stats() Stats {
-	st := Stats{Self: s.Self(), EventsDropped: s.events.droppedCount(), Level: audio.FloorDBFS}
+	st := Stats{Self: s.Self(), Recording: s.Recording(), EventsDropped: s.events.droppedCount(), Level: audio.FloorDBFS}
 	c := s.current()
 	if c == nil {
 		return st
@@ -125,7 +127,7 @@ func (c *conversation) peerStats(p *peer) PeerStats {
 	st.Name = p.remote.name
 	st.Reachable = p.greeting.announced
 	st.Addressed = p.reached
-	st.Muted, st.Deafened = p.remote.muted, p.remote.deafened
+	st.Muted, st.Deafened, st.Recording = p.remote.muted, p.remote.deafened, p.remote.recording
 	st.ReportedLoss, st.ReportedUnrecovered = p.report.last.network, p.report.last.unrecovered
 	st.FixedDelay = p.remote.captureDelay
 	st.Messages = p.messageStatsLocked()

@@ -295,6 +295,7 @@ type State struct {
 	Muted          *bool                  `protobuf:"varint,1,opt,name=muted,proto3,oneof" json:"muted,omitempty"`                                           // its microphone is off
 	Deafened       *bool                  `protobuf:"varint,2,opt,name=deafened,proto3,oneof" json:"deafened,omitempty"`                                     // it hears nothing, so nothing need be sent to it
 	CaptureDelayUs *uint32                `protobuf:"varint,3,opt,name=capture_delay_us,json=captureDelayUs,proto3,oneof" json:"capture_delay_us,omitempty"` // from a sound at its microphone to the packet that carries it
+	Recording      *bool                  `protobuf:"varint,10,opt,name=recording,proto3,oneof" json:"recording,omitempty"`                                  // it records what it hears
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -348,6 +349,13 @@ func (x *State) GetCaptureDelayUs() uint32 {
 		return *x.CaptureDelayUs
 	}
 	return 0
+}
+
+func (x *State) GetRecording() bool {
+	if x != nil && x.Recording != nil {
+		return *x.Recording
+	}
+	return false
 }
 
 // Report says how the voice of the message's receiver arrived, over the time
@@ -806,14 +814,18 @@ const file_control_proto_rawDesc = "" +
 	"\x05state\x18\x05 \x01(\v2\x18.parley.session.v1.StateR\x05state\x12#\n" +
 	"\rlan_addresses\x18\x06 \x03(\fR\flanAddresses\x12\"\n" +
 	"\fcapabilities\x18\a \x03(\tR\fcapabilities\x12\x14\n" +
-	"\x05rooms\x18\b \x01(\bR\x05rooms\"\x9e\x01\n" +
+	"\x05rooms\x18\b \x01(\bR\x05rooms\"\xcf\x01\n" +
 	"\x05State\x12\x19\n" +
 	"\x05muted\x18\x01 \x01(\bH\x00R\x05muted\x88\x01\x01\x12\x1f\n" +
 	"\bdeafened\x18\x02 \x01(\bH\x01R\bdeafened\x88\x01\x01\x12-\n" +
-	"\x10capture_delay_us\x18\x03 \x01(\rH\x02R\x0ecaptureDelayUs\x88\x01\x01B\b\n" +
+	"\x10capture_delay_us\x18\x03 \x01(\rH\x02R\x0ecaptureDelayUs\x88\x01\x01\x12!\n" +
+	"\trecording\x18\n" +
+	" \x01(\bH\x03R\trecording\x88\x01\x01B\b\n" +
 	"\x06_mutedB\v\n" +
 	"\t_deafenedB\x13\n" +
-	"\x11_capture_delay_us\"\xcd\x01\n" +
+	"\x11_capture_delay_usB\f\n" +
+	"\n" +
+	"_recording\"\xcd\x01\n" +
 	"\x06Report\x12\x1a\n" +
 	"\bexpected\x18\x01 \x01(\rR\bexpected\x12!\n" +
 	"\fnetwork_lost\x18\x02 \x01(\rR\vnetworkLost\x12 \n" +

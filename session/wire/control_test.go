@@ -22,6 +22,7 @@ var controlCases = []struct {
 		LanAddresses: [][]byte{{4, 192, 168, 1, 2}}, Capabilities: []string{"copies"},
 	}}}},
 	{"state", &Control{Kind: &Control_State{State: &State{Muted: new(false)}}}},
+	{"state-recording", &Control{Kind: &Control_State{State: &State{Recording: new(true)}}}},
 	{"report", &Control{Kind: &Control_Report{Report: &Report{
 		Expected: 25, NetworkLost: 2, Unrecovered: 1, BurstLengthX10: 15, JitterUs: 3100, BufferUs: 31000,
 	}}}},
