@@ -35,6 +35,9 @@ const (
 	MaxText         = 4 << 10
 	MaxData         = 16 << 10
 	MaxTopic        = 64
+	MaxSession      = 64  // name of a session, in what is signed
+	MaxPeerID       = 64  // in rulings
+	MaxSignature    = 128 // of a ruling
 )
 
 // What a Head calls the receiver alone, everyone, and a room.
@@ -44,12 +47,15 @@ const (
 	HeadRoom
 )
 
-// Messages is the capability of a peer that takes texts and data, and
-// PartWindow how many parts of them it takes beyond those that it said it took.
+// Capabilities of a peer: it takes texts and data, and rulings of moderators.
 const (
-	Messages   = "messages"
-	PartWindow = 8
+	Messages = "messages"
+	Rulings  = "rulings"
 )
+
+// PartWindow is how many parts of texts and data a peer takes beyond those that it
+// said it took.
+const PartWindow = 8
 
 // Errors of control messages. They are wrapped, so compare with errors.Is.
 var (
@@ -98,6 +104,9 @@ func check(m *Control) error {
 		return fmt.Errorf("%w: reason of %d bytes", ErrControlLimit, len(m.GetBye().GetReason()))
 	}
 	if err := checkPart(m.GetPart()); err != nil {
+		return err
+	}
+	if err := checkRuling(m.GetRuling()); err != nil {
 		return err
 	}
 	return checkRooms(m.GetRooms())

@@ -36,6 +36,7 @@ type Control struct {
 	//	*Control_Rooms
 	//	*Control_Part
 	//	*Control_Taken
+	//	*Control_Ruling
 	Kind          isControl_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -141,6 +142,15 @@ func (x *Control) GetTaken() *Taken {
 	return nil
 }
 
+func (x *Control) GetRuling() *Ruling {
+	if x != nil {
+		if x, ok := x.Kind.(*Control_Ruling); ok {
+			return x.Ruling
+		}
+	}
+	return nil
+}
+
 type isControl_Kind interface {
 	isControl_Kind()
 }
@@ -173,6 +183,10 @@ type Control_Taken struct {
 	Taken *Taken `protobuf:"bytes,7,opt,name=taken,proto3,oneof"`
 }
 
+type Control_Ruling struct {
+	Ruling *Ruling `protobuf:"bytes,8,opt,name=ruling,proto3,oneof"`
+}
+
 func (*Control_Hello) isControl_Kind() {}
 
 func (*Control_State) isControl_Kind() {}
@@ -186,6 +200,8 @@ func (*Control_Rooms) isControl_Kind() {}
 func (*Control_Part) isControl_Kind() {}
 
 func (*Control_Taken) isControl_Kind() {}
+
+func (*Control_Ruling) isControl_Kind() {}
 
 // Hello is the first message of an epoch, from both sides. No voice is sent
 // before both arrived.
@@ -792,11 +808,97 @@ func (x *Taken) GetParts() uint64 {
 	return 0
 }
 
+// Ruling is what a moderator decided about a peer, signed. It is passed on by
+// anybody. Of those by one moderator about one peer the newest counts.
+type Ruling struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Moderator     []byte                 `protobuf:"bytes,1,opt,name=moderator,proto3" json:"moderator,omitempty"`          // its peer ID, at most 64 bytes
+	Peer          []byte                 `protobuf:"bytes,2,opt,name=peer,proto3" json:"peer,omitempty"`                    // whom it is about: its peer ID, at most 64 bytes
+	Muted         bool                   `protobuf:"varint,3,opt,name=muted,proto3" json:"muted,omitempty"`                 // nobody is to hear it; else that is over
+	TimeUs        uint64                 `protobuf:"varint,4,opt,name=time_us,json=timeUs,proto3" json:"time_us,omitempty"` // when that was decided: µs since 1970; each one is later than the one before
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`                // for people, at most 128 bytes
+	Signature     []byte                 `protobuf:"bytes,6,opt,name=signature,proto3" json:"signature,omitempty"`          // by the moderator's identity key, at most 128 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ruling) Reset() {
+	*x = Ruling{}
+	mi := &file_control_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ruling) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ruling) ProtoMessage() {}
+
+func (x *Ruling) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ruling.ProtoReflect.Descriptor instead.
+func (*Ruling) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Ruling) GetModerator() []byte {
+	if x != nil {
+		return x.Moderator
+	}
+	return nil
+}
+
+func (x *Ruling) GetPeer() []byte {
+	if x != nil {
+		return x.Peer
+	}
+	return nil
+}
+
+func (x *Ruling) GetMuted() bool {
+	if x != nil {
+		return x.Muted
+	}
+	return false
+}
+
+func (x *Ruling) GetTimeUs() uint64 {
+	if x != nil {
+		return x.TimeUs
+	}
+	return 0
+}
+
+func (x *Ruling) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Ruling) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 var File_control_proto protoreflect.FileDescriptor
 
 const file_control_proto_rawDesc = "" +
 	"\n" +
-	"\rcontrol.proto\x12\x11parley.session.v1\"\xe9\x02\n" +
+	"\rcontrol.proto\x12\x11parley.session.v1\"\x9e\x03\n" +
 	"\aControl\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.parley.session.v1.HelloH\x00R\x05hello\x120\n" +
 	"\x05state\x18\x02 \x01(\v2\x18.parley.session.v1.StateH\x00R\x05state\x123\n" +
@@ -804,7 +906,8 @@ const file_control_proto_rawDesc = "" +
 	"\x03bye\x18\x04 \x01(\v2\x16.parley.session.v1.ByeH\x00R\x03bye\x120\n" +
 	"\x05rooms\x18\x05 \x01(\v2\x18.parley.session.v1.RoomsH\x00R\x05rooms\x12-\n" +
 	"\x04part\x18\x06 \x01(\v2\x17.parley.session.v1.PartH\x00R\x04part\x120\n" +
-	"\x05taken\x18\a \x01(\v2\x18.parley.session.v1.TakenH\x00R\x05takenB\x06\n" +
+	"\x05taken\x18\a \x01(\v2\x18.parley.session.v1.TakenH\x00R\x05taken\x123\n" +
+	"\x06ruling\x18\b \x01(\v2\x19.parley.session.v1.RulingH\x00R\x06rulingB\x06\n" +
 	"\x04kind\"\x83\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12%\n" +
@@ -856,7 +959,14 @@ const file_control_proto_rawDesc = "" +
 	"\x05topic\x18\x04 \x01(\tR\x05topic\x12\x16\n" +
 	"\x06length\x18\x05 \x01(\rR\x06length\"\x1d\n" +
 	"\x05Taken\x12\x14\n" +
-	"\x05parts\x18\x01 \x01(\x04R\x05partsB-Z+github.com/parley-voice/parley/session/wireb\x06proto3"
+	"\x05parts\x18\x01 \x01(\x04R\x05parts\"\x9f\x01\n" +
+	"\x06Ruling\x12\x1c\n" +
+	"\tmoderator\x18\x01 \x01(\fR\tmoderator\x12\x12\n" +
+	"\x04peer\x18\x02 \x01(\fR\x04peer\x12\x14\n" +
+	"\x05muted\x18\x03 \x01(\bR\x05muted\x12\x17\n" +
+	"\atime_us\x18\x04 \x01(\x04R\x06timeUs\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1c\n" +
+	"\tsignature\x18\x06 \x01(\fR\tsignatureB-Z+github.com/parley-voice/parley/session/wireb\x06proto3"
 
 var (
 	file_control_proto_rawDescOnce sync.Once
@@ -870,7 +980,7 @@ func file_control_proto_rawDescGZIP() []byte {
 	return file_control_proto_rawDescData
 }
 
-var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_control_proto_goTypes = []any{
 	(*Control)(nil), // 0: parley.session.v1.Control
 	(*Hello)(nil),   // 1: parley.session.v1.Hello
@@ -882,6 +992,7 @@ var file_control_proto_goTypes = []any{
 	(*Part)(nil),    // 7: parley.session.v1.Part
 	(*Head)(nil),    // 8: parley.session.v1.Head
 	(*Taken)(nil),   // 9: parley.session.v1.Taken
+	(*Ruling)(nil),  // 10: parley.session.v1.Ruling
 }
 var file_control_proto_depIdxs = []int32{
 	1,  // 0: parley.session.v1.Control.hello:type_name -> parley.session.v1.Hello
@@ -891,14 +1002,15 @@ var file_control_proto_depIdxs = []int32{
 	5,  // 4: parley.session.v1.Control.rooms:type_name -> parley.session.v1.Rooms
 	7,  // 5: parley.session.v1.Control.part:type_name -> parley.session.v1.Part
 	9,  // 6: parley.session.v1.Control.taken:type_name -> parley.session.v1.Taken
-	2,  // 7: parley.session.v1.Hello.state:type_name -> parley.session.v1.State
-	6,  // 8: parley.session.v1.Rooms.joined:type_name -> parley.session.v1.Room
-	8,  // 9: parley.session.v1.Part.head:type_name -> parley.session.v1.Head
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 7: parley.session.v1.Control.ruling:type_name -> parley.session.v1.Ruling
+	2,  // 8: parley.session.v1.Hello.state:type_name -> parley.session.v1.State
+	6,  // 9: parley.session.v1.Rooms.joined:type_name -> parley.session.v1.Room
+	8,  // 10: parley.session.v1.Part.head:type_name -> parley.session.v1.Head
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_control_proto_init() }
@@ -914,6 +1026,7 @@ func file_control_proto_init() {
 		(*Control_Rooms)(nil),
 		(*Control_Part)(nil),
 		(*Control_Taken)(nil),
+		(*Control_Ruling)(nil),
 	}
 	file_control_proto_msgTypes[2].OneofWrappers = []any{}
 	file_control_proto_msgTypes[5].OneofWrappers = []any{}
@@ -923,7 +1036,7 @@ func file_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_proto_rawDesc), len(file_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -34,6 +34,7 @@ var controlCases = []struct {
 	{"part-data", &Control{Kind: &Control_Part{Part: &Part{Head: &Head{Target: HeadEveryone, Data: true, Topic: "move", Length: 1000}, Body: []byte{1, 2}}}}},
 	{"part-more", &Control{Kind: &Control_Part{Part: &Part{Body: []byte{3, 4, 5}}}}},
 	{"taken", &Control{Kind: &Control_Taken{Taken: &Taken{Parts: 300}}}},
+	{"ruling", &Control{Kind: &Control_Ruling{Ruling: rulingCase}}},
 	{"bye", &Control{Kind: &Control_Bye{Bye: &Bye{Reason: "stopped"}}}},
 }
 
@@ -109,6 +110,14 @@ func TestControlLimits(t *testing.T) {
 		"part's room":  part(&Head{Target: HeadRoom, Room: long(MaxRoomName + 1), Length: 1}, 1),
 		"nameless":     part(&Head{Target: HeadRoom, Length: 1}, 1),
 		"other's room": part(&Head{Target: HeadEveryone, Room: "x", Length: 1}, 1),
+		"moderator":    ruling(func(r *Ruling) { r.Moderator = make([]byte, MaxPeerID+1) }),
+		"no moderator": ruling(func(r *Ruling) { r.Moderator = nil }),
+		"whom":         ruling(func(r *Ruling) { r.Peer = make([]byte, MaxPeerID+1) }),
+		"nobody":       ruling(func(r *Ruling) { r.Peer = nil }),
+		"itself":       ruling(func(r *Ruling) { r.Peer = r.Moderator }),
+		"why":          ruling(func(r *Ruling) { r.Reason = long(MaxReason + 1) }),
+		"signature":    ruling(func(r *Ruling) { r.Signature = make([]byte, MaxSignature+1) }),
+		"no signature": ruling(func(r *Ruling) { r.Signature = nil }),
 		"reason":       {Kind: &Control_Bye{Bye: &Bye{Reason: long(MaxReason + 1)}}},
 	}
 	for name, m := range cases {
