@@ -16,6 +16,7 @@ var aboutPeers = []metric[session.PeerStats]{
 	{"parley_peer_muted", "1 if the peer muted itself.", gauge, func(p *session.PeerStats) float64 { return yes(p.Muted) }},
 	{"parley_peer_deafened", "1 if the peer deafened itself.", gauge, func(p *session.PeerStats) float64 { return yes(p.Deafened) }},
 	{"parley_peer_recording", "1 while the peer says that it records.", gauge, func(p *session.PeerStats) float64 { return yes(p.Recording) }},
+	{"parley_peer_moderated", "1 while a moderator has muted the peer for all.", gauge, func(p *session.PeerStats) float64 { return yes(p.Moderated) }},
 	{"parley_peer_speaking", "1 while the peer is heard.", gauge, func(p *session.PeerStats) float64 { return yes(p.Speaking) }},
 	{"parley_peer_level_dbfs", "Level of the peer's voice: RMS in dB below full scale.", gauge, func(p *session.PeerStats) float64 { return p.Level }},
 	{"parley_peer_joined_timestamp_seconds", "When the peer joined, in Unix time.", gauge, func(p *session.PeerStats) float64 { return timestamp(p.Joined) }},

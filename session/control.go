@@ -19,6 +19,8 @@ const (
 type controlState struct {
 	malformed    atomic.Uint64
 	roomsRefused atomic.Uint64 // rooms beyond those that a peer may listen to
+
+	rulingsRefused atomic.Uint64 // rulings that don't count
 }
 
 // runControl sends hellos, states and reports, and watches the devices. It
@@ -40,11 +42,14 @@ func (c *conversation) runControl() {
 			c.s.events.flush()
 		}
 		now := time.Now()
+		c.lookAtRulings(now)
 		for _, p := range c.roster.list() {
 			c.sendHello(p)
 			c.sendState(p)
 			c.lookAtRooms(p, now)
 			c.lookAtMessages(p, now)
+			c.sendRulings(p, now)
+			c.tellRuling(p)
 			c.sendReport(p, now)
 		}
 		if adapts {
@@ -78,7 +83,7 @@ func (c *conversation) sendHello(p *peer) {
 		Name:          wire.Clip(c.cfg.Name, wire.MaxName),
 		State:         c.ownState(p),
 		Rooms:         c.s.wishes().used,
-		Capabilities:  []string{wire.Messages},
+		Capabilities:  []string{wire.Messages, wire.Rulings},
 	}}}
 	if !c.sendControl(p, hello) {
 		return
@@ -183,6 +188,8 @@ func (c *conversation) Control(id identity.PeerID, b []byte) {
 		c.heardPart(p, kind.Part)
 	case *wire.Control_Taken:
 		c.heardTaken(p, kind.Taken)
+	case *wire.Control_Ruling:
+		c.heardRuling(p, kind.Ruling)
 	case *wire.Control_Bye:
 		c.heardBye(p, kind.Bye)
 	}
@@ -196,6 +203,7 @@ func (c *conversation) heardHello(p *peer, h *wire.Hello) {
 	g.incompatible = incompatibility(h, c.cfg.Codec.Name())
 	p.rooms.follows = h.GetRooms()
 	p.remote.name = wire.Clean(h.GetName(), wire.MaxName)
+	p.rulings.takes = slices.Contains(h.GetCapabilities(), wire.Rulings)
 	p.remote.messages = slices.Contains(h.GetCapabilities(), wire.Messages)
 	p.applyStateLocked(h.GetState())
 	c.readdressLocked(p)
@@ -258,6 +266,7 @@ func (c *conversation) heardBye(p *peer, b *wire.Bye) {
 	p.deliverLocked(c) // what it said before
 	p.outbox.resetLocked()
 	p.letters.newEpoch()
+	p.rulings.newEpoch()
 	p.greeting = greeting{over: true}
 	p.rooms, p.verdicts = peerRooms{}, verdicts{}
 	p.hearing.ungreeted.Store(0)

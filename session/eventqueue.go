@@ -59,6 +59,8 @@ func ownerOf(e Event) (o owner, share int) {
 		o.peer = e.Peer
 	case PeerRecording:
 		o.peer = e.Peer
+	case Moderated:
+		o.peer = e.Peer
 	case RoomsChanged:
 		o.peer = e.Peer
 	case Speaking:

@@ -62,6 +62,16 @@ type (
 		Recording bool
 	}
 
+	// Moderated says that a moderator muted a peer for all, or this side, which then
+	// is Session.Self, or that this is over: see MuteForAll. Of a peer that is not here
+	// it comes when it is.
+	Moderated struct {
+		Peer   identity.PeerID // who was muted
+		By     identity.PeerID // the moderator; empty if it is over by itself, or by SetModerators
+		Muted  bool
+		Reason string // as the moderator gives it; may be empty
+	}
+
 	// RoomsChanged says that a peer listens to other rooms now: see PeerRooms. It
 	// doesn't come for who hears all rooms and never said otherwise.
 	RoomsChanged struct {
@@ -135,6 +145,7 @@ func (PeerIncompatible) event() {}
 func (PathChanged) event()      {}
 func (PeerState) event()        {}
 func (PeerRecording) event()    {}
+func (Moderated) event()        {}
 func (RoomsChanged) event()     {}
 func (Speaking) event()         {}
 func (TextReceived) event()     {}

@@ -14,10 +14,11 @@ import (
 	"github.com/parley-voice/parley/session/wire"
 )
 
-// postman is a rogue that counts the parts it gets, and those that were taken.
+// postman is a rogue that counts the parts it gets, those that were taken, and the
+// rulings.
 type postman struct {
 	rogue
-	parts, taken atomic.Uint64
+	parts, taken, rulings atomic.Uint64
 }
 
 func (r *postman) Control(_ identity.PeerID, b []byte) {
@@ -28,20 +29,23 @@ func (r *postman) Control(_ identity.PeerID, b []byte) {
 	if m.GetPart() != nil {
 		r.parts.Add(1)
 	}
+	if m.GetRuling() != nil {
+		r.rulings.Add(1)
+	}
 	if m.GetTaken() != nil {
 		r.taken.Store(m.GetTaken().GetParts())
 	}
 }
 
 // newPostman greets as one that takes messages.
-func newPostman(t *testing.T, net *sessiontest.Network, n int, m *member) *postman {
+func newPostman(t *testing.T, net *sessiontest.Network, n int, m *member, more ...string) *postman {
 	t.Helper()
 	r := &postman{rogue: rogue{net.Transport(sessiontest.PeerID(n))}}
 	must(t, r.Open(r))
 	must(t, r.Join(m.id))
 	must(t, m.PeerJoined(r.Self()))
 	must(t, r.SendControl(m.id, encode(t, &wire.Control{Kind: &wire.Control_Hello{Hello: &wire.Hello{
-		Version: 1, OldestVersion: 1, Codecs: []string{"test"}, Capabilities: []string{wire.Messages},
+		Version: 1, OldestVersion: 1, Codecs: []string{"test"}, Capabilities: append(more, wire.Messages),
 	}}})))
 	time.Sleep(200 * time.Millisecond)
 	return r

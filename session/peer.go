@@ -29,6 +29,7 @@ type peer struct {
 	report   reportState
 	rooms    peerRooms
 	verdicts verdicts
+	rulings  rulings   // what it knows of what moderators decided
 	letters  letters   // what it sends of messages
 	reached  bool      // what we say goes to it, if it can
 	gone     string    // why it took leave; empty if it didn't

@@ -56,6 +56,7 @@ func (c *conversation) PathChanged(id identity.PeerID, path link.Path) {
 		p.rooms, p.verdicts = peerRooms{}, verdicts{}
 		p.outbox.resetLocked()
 		p.letters.newEpoch()
+		p.rulings.newEpoch()
 		c.readdressLocked(p)
 		p.report = reportState{before: p.player.jitterStats(), carries: newCongestion()}
 		p.listener.plan.Store(0)

@@ -13,20 +13,22 @@ import (
 // Stats is what a session knows of itself at one moment. Counters are totals
 // since Start.
 type Stats struct {
-	Started       bool
-	Self          identity.PeerID
-	Microphone    EndpointStats
-	Speaker       EndpointStats
-	Level         float64     // of the microphone: RMS in dBFS, released over 300 ms
-	Recording     bool        // peers are told that this side records
-	Speaking      bool        // a talk spurt of ours is under way
-	PacketsSpoken uint64      // packets that our voice made, however many listened
-	ReadErrors    uint64      // blocks that the source or the encoder failed to give
-	BlocksSkipped uint64      // blocks of 10 ms not recorded because this process was suspended
-	Malformed     uint64      // control messages that made no sense
-	RoomsRefused  uint64      // rooms that peers listen to beyond MaxRooms, not taken note of
-	EventsDropped uint64      // events that nobody read in time, since New
-	Peers         []PeerStats // in the order in which they joined
+	Started        bool
+	Self           identity.PeerID
+	Microphone     EndpointStats
+	Speaker        EndpointStats
+	Level          float64     // of the microphone: RMS in dBFS, released over 300 ms
+	Recording      bool        // peers are told that this side records
+	Moderated      bool        // a moderator muted this side for all: nothing is said; see Moderated
+	Speaking       bool        // a talk spurt of ours is under way
+	PacketsSpoken  uint64      // packets that our voice made, however many listened
+	ReadErrors     uint64      // blocks that the source or the encoder failed to give
+	BlocksSkipped  uint64      // blocks of 10 ms not recorded because this process was suspended
+	Malformed      uint64      // control messages that made no sense
+	RoomsRefused   uint64      // rooms that peers listen to beyond MaxRooms, not taken note of
+	RulingsRefused uint64      // rulings that no moderator signed for this session, out of time, or too many
+	EventsDropped  uint64      // events that nobody read in time, since New
+	Peers          []PeerStats // in the order in which they joined
 }
 
 // EndpointStats describes the microphone or the speaker.
@@ -48,9 +50,13 @@ type PeerStats struct {
 	Muted     bool    // it muted itself
 	Deafened  bool    // it deafened itself
 	Recording bool    // it records what it hears, as it says
+	Moderated bool    // a moderator muted it for all: it isn't heard
 	Speaking  bool    // it is heard now
 	Level     float64 // of its voice: RMS in dBFS
 	Joined    time.Time
+
+	ModeratedBy     identity.PeerID // which moderator; empty if none
+	ModeratedReason string          // as the moderator gives it
 
 	Messages MessageStats // texts and data, both ways
 
@@ -95,6 +101,8 @@ func (s *Session) Stats() Stats {
 	st.ReadErrors = c.capture.errs.Load()
 	st.BlocksSkipped = c.capture.skipped.Load()
 	st.Malformed = c.control.malformed.Load()
+	st.RulingsRefused = c.control.rulingsRefused.Load()
+	st.Moderated = s.docket.about(c.self).mutes()
 	st.RoomsRefused = c.control.roomsRefused.Load()
 	for _, p := range c.roster.list() {
 		st.Peers = append(st.Peers, c.peerStats(p))
@@ -122,6 +130,9 @@ func (c *conversation) peerStats(p *peer) PeerStats {
 		BytesOut:    p.listener.bytes.Load(),
 		Heard:       p.hearing.heard(c),
 		Refused:     p.hearing.refused.Load(),
+	}
+	if r := c.s.docket.about(p.id); r.mutes() {
+		st.Moderated, st.ModeratedBy, st.ModeratedReason = true, r.key.by, r.reason
 	}
 	p.mu.Lock()
 	st.Name = p.remote.name
