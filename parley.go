@@ -28,6 +28,7 @@ import (
 	"github.com/parley-voice/parley/audio/speex"
 	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/codec/opus"
+	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p"
 	"github.com/parley-voice/parley/session"
 )
@@ -59,6 +60,7 @@ type Config struct {
 
 	Authorize           func(session.Claim) error // who may be heard here, and who may hear us; default everyone; see session.Config
 	PriorityAttenuation float64                   // dB, of voices while one of a higher priority is heard; see session.Config
+	Moderators          []identity.PeerID         // whose MuteForAll counts here, in sessions of this name; default nobody; see session.Config
 }
 
 // Voice is a session on a libp2p host. Close gives back what New took.
@@ -89,7 +91,9 @@ func New(h host.Host, cfg Config) (*Voice, error) {
 	v := &Voice{node: node, transport: transport}
 	processors, err := v.clean(cfg, device)
 	if err == nil {
-		v.Session, err = session.New(cfg.session(transport, processors))
+		conversation := cfg.session(transport, processors)
+		conversation.Sign = signer(h)
+		v.Session, err = session.New(conversation)
 	}
 	if err != nil {
 		_ = v.giveBack() // err is what matters
@@ -125,6 +129,17 @@ func (v *Voice) clean(cfg Config, device bool) (chain audio.Chain, err error) {
 	return append(chain, cfg.Chain...), err
 }
 
+// signer signs by the host's key, which its peerstore holds.
+func signer(h host.Host) func(data []byte) ([]byte, error) {
+	return func(data []byte) ([]byte, error) {
+		key := h.Peerstore().PrivKey(h.ID())
+		if key == nil {
+			return nil, errors.New("parley: the host's peerstore doesn't hold its key")
+		}
+		return key.Sign(data)
+	}
+}
+
 // session is the configuration of the conversation.
 func (cfg Config) session(transport *p2p.Transport, chain audio.Chain) session.Config {
 	return session.Config{
@@ -143,6 +158,8 @@ func (cfg Config) session(transport *p2p.Transport, chain audio.Chain) session.C
 
 		Authorize:           cfg.Authorize,
 		PriorityAttenuation: cfg.PriorityAttenuation,
+		Session:             cfg.Session,
+		Moderators:          cfg.Moderators,
 	}
 }
 

@@ -9,6 +9,7 @@ var (
 	ErrKeyFile       = errors.New("identity: unusable key file")
 	ErrPeerID        = errors.New("identity: not a peer ID")
 	ErrAddress       = errors.New("identity: not the address of a peer")
+	ErrSignature     = errors.New("identity: not a signature of the peer")
 	ErrTooMany       = errors.New("identity: too many peers or addresses")
 	ErrNotInvite     = errors.New("identity: not an invite")
 	ErrInviteVersion = errors.New("identity: invite of an unknown version, made by a newer program")

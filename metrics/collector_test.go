@@ -50,7 +50,7 @@ func text(t *testing.T, c prometheus.Collector) string {
 // told are the fields of the statistics that no metric shows: texts, and what
 // tells nothing by itself.
 var told = []string{
-	"Self", "Peers", "Peers.ID", "Peers.Name", "Peers.Heard.Through",
+	"Self", "Peers", "Peers.ID", "Peers.Name", "Peers.Heard.Through", "Peers.ModeratedBy", "Peers.ModeratedReason",
 	"Peers.Path.Security", "Peers.Path.Remote", "Peers.Path.Epoch", "Peers.Path.Since", "Peers.Path.Reason",
 	"Microphone.Faults.Lost", "Microphone.Faults.Reason", "Speaker.Faults.Lost", "Speaker.Faults.Reason",
 }
@@ -258,6 +258,7 @@ func TestTheDocumentListsAllNames(t *testing.T) {
 		metrics []metric[session.PeerStats]
 	}{
 		{"Each peer, by `peer`, its ID", aboutPeers},
+		{"Texts and data, both ways", aboutMessages},
 		{"What a peer hears of this side", whatPeersHear},
 		{"What this side hears of a peer", whatIsHeard},
 		{"The link to a peer", aboutLinks},

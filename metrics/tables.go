@@ -45,12 +45,15 @@ func yes(b bool) float64 {
 
 var ofSession = []metric[session.Stats]{
 	{"parley_started", "1 while the session is started.", gauge, func(s *session.Stats) float64 { return yes(s.Started) }},
+	{"parley_recording", "1 while peers are told that this side records.", gauge, func(s *session.Stats) float64 { return yes(s.Recording) }},
+	{"parley_moderated", "1 while a moderator has muted this side for all.", gauge, func(s *session.Stats) float64 { return yes(s.Moderated) }},
 	{"parley_speaking", "1 while a talk spurt of this side is under way.", gauge, func(s *session.Stats) float64 { return yes(s.Speaking) }},
 	{"parley_level_dbfs", "Level of the microphone: RMS in dB below full scale.", gauge, func(s *session.Stats) float64 { return s.Level }},
 	{"parley_packets_spoken_total", "Packets that this side's voice made, however many listened.", counter, func(s *session.Stats) float64 { return count(s.PacketsSpoken) }},
 	{"parley_read_errors_total", "Blocks of 10 ms that the source or the encoder failed to give.", counter, func(s *session.Stats) float64 { return count(s.ReadErrors) }},
 	{"parley_blocks_skipped_total", "Blocks of 10 ms not recorded because the process was suspended.", counter, func(s *session.Stats) float64 { return count(s.BlocksSkipped) }},
 	{"parley_rooms_refused_total", "Rooms of peers beyond those that one may listen to.", counter, func(s *session.Stats) float64 { return count(s.RoomsRefused) }},
+	{"parley_rulings_refused_total", "Rulings that no moderator signed for this session, that are out of time, or too many.", counter, func(s *session.Stats) float64 { return count(s.RulingsRefused) }},
 	{"parley_control_malformed_total", "Control messages that made no sense.", counter, func(s *session.Stats) float64 { return count(s.Malformed) }},
 	{"parley_events_dropped_total", "Events that nobody read in time.", counter, func(s *session.Stats) float64 { return count(s.EventsDropped) }},
 	{"parley_peers", "Peers that joined and have not left.", gauge, func(s *session.Stats) float64 { return float64(len(s.Peers)) }},

@@ -40,6 +40,11 @@ type Config struct {
 	Tracks Tracks // PerPeer, Mixed or PerPeer|Mixed; 0 means PerPeer
 	NoSelf bool   // our own voice is left out
 
+	// Unannounced leaves it to the application to tell the others that they are
+	// recorded, and to ask them where that is the law. Without it the session
+	// tells them.
+	Unannounced bool
+
 	// Codec codes the mix in the format OggOpus, and must be Opus: opus.Codec{}.
 	// Nothing else needs it.
 	Codec   codec.Codec

@@ -8,6 +8,8 @@
 // recording began, with silence until its participant said something, so that
 // players and editors align them by laying them side by side.
 //
+// The others are told that they are recorded: see [Config].Unannounced.
+//
 // A process that is killed leaves files that play, up to a second or two before
 // its end. A file that can't be written any more, because the disk is full for
 // example, is given up, and the others go on.

@@ -18,6 +18,7 @@ import (
 type Session interface {
 	Self() identity.PeerID
 	Tap(session.Taps) (remove func())
+	AnnounceRecording() (end func())
 }
 
 // Recorder is a recording that is under way. Its methods are safe for concurrent
@@ -27,6 +28,7 @@ type Recorder struct {
 	dir    string
 	in     intake
 	remove func() // the taps
+	recant func() // what peers were told
 	writer *writer
 
 	stop sync.Once
@@ -60,7 +62,8 @@ type wavFile interface {
 
 // Start begins a recording of a session, started or not, in a directory, which is
 // made if it isn't there. It goes on across Stop and Start of the session until
-// Stop is called. OggOpus needs a session whose codec is Opus. It fails with
+// Stop is called. Peers are told, before anything is recorded and until nothing is
+// any more, unless Config.Unannounced says otherwise. OggOpus needs a session whose codec is Opus. It fails with
 // ErrConfig, with ErrExists if there is a recording in the directory, or if that
 // can't be written.
 func Start(s Session, dir string, config Config) (*Recorder, error) {
@@ -88,6 +91,10 @@ func start(s Session, dir string, config Config, create func(name string) (wavFi
 	}
 	r.publish()
 	go r.run()
+	r.recant = func() {}
+	if !config.Unannounced {
+		r.recant = s.AnnounceRecording()
+	}
 	r.remove = s.Tap(r.in.taps(config))
 	return r, nil
 }
@@ -98,6 +105,7 @@ func start(s Session, dir string, config Config, create func(name string) (wavFi
 func (r *Recorder) Stop() error {
 	r.stop.Do(func() {
 		r.remove()
+		r.recant()
 		close(r.quit)
 	})
 	<-r.done

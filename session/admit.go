@@ -37,7 +37,7 @@ func (p *peer) admitLocked(c *conversation, w *wishes) {
 
 func (p *peer) admissionLocked(c *conversation, w *wishes) *admission {
 	switch {
-	case p.settings.blocked.Load():
+	case p.settings.blocked.Load(), c.s.docket.about(p.id).mutes():
 		return nobody
 	case !w.namedOnly:
 		return nil
@@ -58,10 +58,10 @@ func (a *admission) equal(o *admission) bool {
 	return a.everyone == o.everyone && a.whisper == o.whisper && slices.Equal(a.rooms, o.rooms)
 }
 
-// maySpeakLocked tells whether a peer is heard in a room of ours.
-func (p *peer) maySpeakLocked(room ownRoom) bool {
-	a := p.hearing.admission.Load()
-	return a == nil || slices.Contains(a.rooms, room)
+// maySpeakLocked tells whether a peer may speak in a room of ours. Who is muted for all
+// may send texts there.
+func (p *peer) maySpeakLocked(c *conversation, room ownRoom) bool {
+	return !p.settings.blocked.Load() && p.allowedLocked(c, ToSpeak, Room(room.name)) == nil
 }
 
 // admits tells whether that is one of the channels, and as what the application

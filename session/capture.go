@@ -164,7 +164,7 @@ func (c *conversation) speak(mic *audio.Block) {
 	cs.meter.Push(mic[:])
 	cs.level.store(cs.meter.Level().RMS)
 	in := c.s.talking.input(audio.Measure(mic[:]).RMS)
-	in.Muted = c.s.Muted() || !c.mic.open || cs.ended
+	in.Muted = c.s.Muted() || c.s.docket.about(c.self).mutes() || !c.mic.open || cs.ended
 	open := cs.gate.push(mic, in)
 	if cs.gagged.push(in.Muted, cs.gate.voiced) {
 		c.emit(TalkingWhileMuted{})

@@ -8,7 +8,9 @@ import (
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/jitter"
 	"github.com/parley-voice/parley/codec"
+	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p/link"
+	"github.com/parley-voice/parley/session/wire"
 )
 
 // Mode says when this side talks.
@@ -67,6 +69,19 @@ type Config struct {
 	// after it. 0 means 12, 60 or more silence, less than 0 not at all.
 	PriorityAttenuation float64
 
+	// Session is the session's name, the same for all who take part and another for
+	// each conversation: what moderators sign counts only in sessions of this name, so
+	// where names are used again, it counts there for the rest of RulingLife. Default "".
+	Session string
+
+	// Moderators are those whose MuteForAll counts here; SetModerators names others.
+	// Default nobody.
+	Moderators []identity.PeerID
+
+	// Sign signs by this peer's identity key, the private one of Transport.Self. It is
+	// called by MuteForAll and UnmuteForAll, and needed by moderators only.
+	Sign func(data []byte) ([]byte, error)
+
 	// Authorize decides who may be heard here and who may hear what is said
 	// here: nil is yes, an error no, and its text the reason that Why gives; the
 	// peer isn't told it. It is asked about each peer for each room that is
@@ -100,6 +115,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if err := c.checkAttenuation(); err != nil {
 		return c, err
+	}
+	if len(c.Session) > wire.MaxSession {
+		return c, fmt.Errorf("%w: a session's name of %d bytes", ErrConfig, len(c.Session))
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -19,6 +19,8 @@ const (
 type controlState struct {
 	malformed    atomic.Uint64
 	roomsRefused atomic.Uint64 // rooms beyond those that a peer may listen to
+
+	rulingsRefused atomic.Uint64 // rulings that don't count
 }
 
 // runControl sends hellos, states and reports, and watches the devices. It
@@ -40,10 +42,14 @@ func (c *conversation) runControl() {
 			c.s.events.flush()
 		}
 		now := time.Now()
+		c.lookAtRulings(now)
 		for _, p := range c.roster.list() {
 			c.sendHello(p)
 			c.sendState(p)
 			c.lookAtRooms(p, now)
+			c.lookAtMessages(p, now)
+			c.sendRulings(p, now)
+			c.tellRuling(p)
 			c.sendReport(p, now)
 		}
 		if adapts {
@@ -77,6 +83,7 @@ func (c *conversation) sendHello(p *peer) {
 		Name:          wire.Clip(c.cfg.Name, wire.MaxName),
 		State:         c.ownState(p),
 		Rooms:         c.s.wishes().used,
+		Capabilities:  []string{wire.Messages, wire.Rulings},
 	}}}
 	if !c.sendControl(p, hello) {
 		return
@@ -96,7 +103,12 @@ func (c *conversation) ownState(p *peer) *wire.State {
 	blocked := p.settings.blocked.Load()
 	muted, deafened := c.s.Muted() || blocked, c.s.Deafened() || blocked
 	delay := uint32(c.captureDelay() / time.Microsecond)
-	return &wire.State{Muted: &muted, Deafened: &deafened, CaptureDelayUs: &delay}
+	state := &wire.State{Muted: &muted, Deafened: &deafened, CaptureDelayUs: &delay}
+	if c.s.recording.ever.Load() {
+		records := c.s.Recording()
+		state.Recording = &records
+	}
+	return state
 }
 
 // announceState has every peer told what changed here.
@@ -172,6 +184,12 @@ func (c *conversation) Control(id identity.PeerID, b []byte) {
 		c.heardReport(p, kind.Report)
 	case *wire.Control_Rooms:
 		c.heardRooms(p, kind.Rooms)
+	case *wire.Control_Part:
+		c.heardPart(p, kind.Part)
+	case *wire.Control_Taken:
+		c.heardTaken(p, kind.Taken)
+	case *wire.Control_Ruling:
+		c.heardRuling(p, kind.Ruling)
 	case *wire.Control_Bye:
 		c.heardBye(p, kind.Bye)
 	}
@@ -185,6 +203,8 @@ func (c *conversation) heardHello(p *peer, h *wire.Hello) {
 	g.incompatible = incompatibility(h, c.cfg.Codec.Name())
 	p.rooms.follows = h.GetRooms()
 	p.remote.name = wire.Clean(h.GetName(), wire.MaxName)
+	p.rulings.takes = slices.Contains(h.GetCapabilities(), wire.Rulings)
+	p.remote.messages = slices.Contains(h.GetCapabilities(), wire.Messages)
 	p.applyStateLocked(h.GetState())
 	c.readdressLocked(p)
 	events := p.updateLocked()
@@ -227,6 +247,9 @@ func (p *peer) applyStateLocked(s *wire.State) {
 	if s.Deafened != nil {
 		p.remote.deafened = s.GetDeafened()
 	}
+	if s.Recording != nil {
+		p.remote.recording = s.GetRecording()
+	}
 	if s.CaptureDelayUs != nil {
 		p.remote.captureDelay = min(time.Duration(s.GetCaptureDelayUs())*time.Microsecond, 10*time.Second)
 	}
@@ -240,6 +263,10 @@ func (c *conversation) heardBye(p *peer, b *wire.Bye) {
 		p.gone = "left"
 	}
 	reason := p.gone
+	p.deliverLocked(c) // what it said before
+	p.outbox.resetLocked()
+	p.letters.newEpoch()
+	p.rulings.newEpoch()
 	p.greeting = greeting{over: true}
 	p.rooms, p.verdicts = peerRooms{}, verdicts{}
 	p.hearing.ungreeted.Store(0)

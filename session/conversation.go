@@ -40,6 +40,8 @@ type conversation struct {
 	loops   sync.WaitGroup
 	control controlState
 	uplink  uplink // runControl's
+
+	ruledSelf *ruling // runControl's: about this side, that the application was told of
 }
 
 // prepareConversation opens source and sink, but doesn't say a word to anybody.

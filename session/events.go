@@ -55,6 +55,23 @@ type (
 		Muted, Deafened bool
 	}
 
+	// PeerRecording says that a peer records what it hears, as it says itself, or
+	// no longer. If one that comes does, this follows PeerReachable.
+	PeerRecording struct {
+		Peer      identity.PeerID
+		Recording bool
+	}
+
+	// Moderated says that a moderator muted a peer for all, or this side, which then
+	// is Session.Self, or that this is over: see MuteForAll. Of a peer that is not here
+	// it comes when it is.
+	Moderated struct {
+		Peer   identity.PeerID // who was muted
+		By     identity.PeerID // the moderator; empty if it is over by itself, or by SetModerators
+		Muted  bool
+		Reason string // as the moderator gives it; may be empty
+	}
+
 	// RoomsChanged says that a peer listens to other rooms now: see PeerRooms. It
 	// doesn't come for who hears all rooms and never said otherwise.
 	RoomsChanged struct {
@@ -67,6 +84,24 @@ type (
 	Speaking struct {
 		Peer   identity.PeerID
 		Active bool
+	}
+
+	// TextReceived says that a peer sent a text that it may send, to somebody we
+	// are or listen to. What can't be printed in it, but new lines and tabs, was
+	// replaced by U+FFFD. Texts and data of one peer come in the order in which
+	// they were sent, each once; see SendText.
+	TextReceived struct {
+		Peer identity.PeerID
+		To   Target // a room, Everyone, or Whisper of this side
+		Text string
+	}
+
+	// DataReceived is the same of data. Data belongs to who receives the event.
+	DataReceived struct {
+		Peer  identity.PeerID
+		To    Target // a room, Everyone, or Whisper of this side
+		Topic string // any bytes of UTF-8
+		Data  []byte
 	}
 
 	// Knocked says that a peer that has not joined wants to talk, be it one
@@ -109,8 +144,12 @@ func (PeerGone) event()         {}
 func (PeerIncompatible) event() {}
 func (PathChanged) event()      {}
 func (PeerState) event()        {}
+func (PeerRecording) event()    {}
+func (Moderated) event()        {}
 func (RoomsChanged) event()     {}
 func (Speaking) event()         {}
+func (TextReceived) event()     {}
+func (DataReceived) event()     {}
 func (Knocked) event()          {}
 func (DeviceChanged) event()    {}
 func (SourceEnded) event()      {}

@@ -19,6 +19,7 @@ type peer struct {
 	player   *player     // as one whom we hear; has a lock of its own
 	hearing  hearing     // runPlayback's
 	inbox    inbox       // the transport's
+	outbox   outbox      // messages to it; has a lock of its own, and mu
 
 	mu       sync.Mutex // guards what follows
 	path     link.Path
@@ -28,9 +29,12 @@ type peer struct {
 	report   reportState
 	rooms    peerRooms
 	verdicts verdicts
+	rulings  rulings   // what it knows of what moderators decided
+	letters  letters   // what it sends of messages
 	reached  bool      // what we say goes to it, if it can
 	gone     string    // why it took leave; empty if it didn't
 	told     PeerState // what the application was last told of it
+	toldRec  bool      // and that it records
 	sought   bool      // the application knows whether it was reached
 }
 
@@ -51,6 +55,8 @@ type remoteState struct {
 	muted        bool
 	deafened     bool
 	captureDelay time.Duration
+	recording    bool
+	messages     bool // it takes texts and data
 }
 
 func newPeer(c *conversation, id identity.PeerID, set *peerSettings) (*peer, error) {
@@ -131,6 +137,10 @@ func (p *peer) updateLocked() (events []Event) {
 	if g.announced && now != p.told {
 		p.told = now
 		events = append(events, now)
+	}
+	if g.announced && p.remote.recording != p.toldRec {
+		p.toldRec = p.remote.recording
+		events = append(events, PeerRecording{Peer: p.id, Recording: p.toldRec})
 	}
 	p.hearing.understood.Store(g.received && g.incompatible == "")
 	if g.received {

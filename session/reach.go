@@ -106,7 +106,7 @@ const (
 func (c *conversation) sendRooms(p *peer) {
 	for {
 		p.mu.Lock()
-		m := p.roomsDueLocked(c.s.wishes())
+		m := p.roomsDueLocked(c, c.s.wishes())
 		epoch := p.epoch
 		p.mu.Unlock()
 		if m == nil || !c.sendControl(p, &wire.Control{Kind: &wire.Control_Rooms{Rooms: m}}) {
@@ -121,7 +121,7 @@ func (c *conversation) sendRooms(p *peer) {
 }
 
 // roomsDueLocked returns the next thing to tell a peer, or nil.
-func (p *peer) roomsDueLocked(w *wishes) *wire.Rooms {
+func (p *peer) roomsDueLocked(c *conversation, w *wishes) *wire.Rooms {
 	r := &p.rooms
 	if !r.due || !p.greeting.sent || !w.used && !r.heard && !r.follows && !r.told.any {
 		return nil
@@ -136,7 +136,7 @@ func (p *peer) roomsDueLocked(w *wishes) *wire.Rooms {
 	}
 	here := make(map[uint32]bool)
 	for _, room := range w.rooms {
-		if !p.maySpeakLocked(room) {
+		if !p.maySpeakLocked(c, room) {
 			continue
 		}
 		here[room.number] = true

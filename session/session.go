@@ -29,6 +29,8 @@ type Session struct {
 	muted, deafened atomic.Bool
 	talking         talking
 	addressing      addressing
+	recording       recording
+	docket          docket
 
 	// calls puts the calls of the application in order: who sends into it goes,
 	// and receives when done. It is held while the transport is called;
@@ -65,6 +67,10 @@ func New(cfg Config) (*Session, error) {
 	}
 	if err := s.talking.configure(cfg); err != nil {
 		return nil, err
+	}
+	s.docket.session, s.docket.last = cfg.Session, make(map[rulingKey]*ruling)
+	if err := s.docket.name(cfg.Moderators); err != nil {
+		return nil, fmt.Errorf("%w: Moderators: %w", ErrConfig, err)
 	}
 	s.addressing.publishLocked(cfg.Authorize != nil)
 	s.era, s.endEra = context.WithCancel(context.Background())

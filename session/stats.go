@@ -13,19 +13,22 @@ import (
 // Stats is what a session knows of itself at one moment. Counters are totals
 // since Start.
 type Stats struct {
-	Started       bool
-	Self          identity.PeerID
-	Microphone    EndpointStats
-	Speaker       EndpointStats
-	Level         float64     // of the microphone: RMS in dBFS, released over 300 ms
-	Speaking      bool        // a talk spurt of ours is under way
-	PacketsSpoken uint64      // packets that our voice made, however many listened
-	ReadErrors    uint64      // blocks that the source or the encoder failed to give
-	BlocksSkipped uint64      // blocks of 10 ms not recorded because this process was suspended
-	Malformed     uint64      // control messages that made no sense
-	RoomsRefused  uint64      // rooms that peers listen to beyond MaxRooms, not taken note of
-	EventsDropped uint64      // events that nobody read in time, since New
-	Peers         []PeerStats // in the order in which they joined
+	Started        bool
+	Self           identity.PeerID
+	Microphone     EndpointStats
+	Speaker        EndpointStats
+	Level          float64     // of the microphone: RMS in dBFS, released over 300 ms
+	Recording      bool        // peers are told that this side records
+	Moderated      bool        // a moderator muted this side for all: nothing is said; see Moderated
+	Speaking       bool        // a talk spurt of ours is under way
+	PacketsSpoken  uint64      // packets that our voice made, however many listened
+	ReadErrors     uint64      // blocks that the source or the encoder failed to give
+	BlocksSkipped  uint64      // blocks of 10 ms not recorded because this process was suspended
+	Malformed      uint64      // control messages that made no sense
+	RoomsRefused   uint64      // rooms that peers listen to beyond MaxRooms, not taken note of
+	RulingsRefused uint64      // rulings that no moderator signed for this session, out of time, or too many
+	EventsDropped  uint64      // events that nobody read in time, since New
+	Peers          []PeerStats // in the order in which they joined
 }
 
 // EndpointStats describes the microphone or the speaker.
@@ -46,9 +49,16 @@ type PeerStats struct {
 	Reachable bool    // both sides greeted and there is a path
 	Muted     bool    // it muted itself
 	Deafened  bool    // it deafened itself
+	Recording bool    // it records what it hears, as it says
+	Moderated bool    // a moderator muted it for all: it isn't heard
 	Speaking  bool    // it is heard now
 	Level     float64 // of its voice: RMS in dBFS
 	Joined    time.Time
+
+	ModeratedBy     identity.PeerID // which moderator; empty if none
+	ModeratedReason string          // as the moderator gives it
+
+	Messages MessageStats // texts and data, both ways
 
 	// What it hears of us.
 	Addressed           bool    // what is said goes to it: a channel reaches it, and it isn't blocked or refused
@@ -78,7 +88,7 @@ type PeerStats struct {
 // Stats returns the session's statistics. It is cheap enough to be called many
 // times a second.
 func (s *Session) Stats() Stats {
-	st := Stats{Self: s.Self(), EventsDropped: s.events.droppedCount(), Level: audio.FloorDBFS}
+	st := Stats{Self: s.Self(), Recording: s.Recording(), EventsDropped: s.events.droppedCount(), Level: audio.FloorDBFS}
 	c := s.current()
 	if c == nil {
 		return st
@@ -91,6 +101,8 @@ func (s *Session) Stats() Stats {
 	st.ReadErrors = c.capture.errs.Load()
 	st.BlocksSkipped = c.capture.skipped.Load()
 	st.Malformed = c.control.malformed.Load()
+	st.RulingsRefused = c.control.rulingsRefused.Load()
+	st.Moderated = s.docket.about(c.self).mutes()
 	st.RoomsRefused = c.control.roomsRefused.Load()
 	for _, p := range c.roster.list() {
 		st.Peers = append(st.Peers, c.peerStats(p))
@@ -119,13 +131,17 @@ func (c *conversation) peerStats(p *peer) PeerStats {
 		Heard:       p.hearing.heard(c),
 		Refused:     p.hearing.refused.Load(),
 	}
+	if r := c.s.docket.about(p.id); r.mutes() {
+		st.Moderated, st.ModeratedBy, st.ModeratedReason = true, r.key.by, r.reason
+	}
 	p.mu.Lock()
 	st.Name = p.remote.name
 	st.Reachable = p.greeting.announced
 	st.Addressed = p.reached
-	st.Muted, st.Deafened = p.remote.muted, p.remote.deafened
+	st.Muted, st.Deafened, st.Recording = p.remote.muted, p.remote.deafened, p.remote.recording
 	st.ReportedLoss, st.ReportedUnrecovered = p.report.last.network, p.report.last.unrecovered
 	st.FixedDelay = p.remote.captureDelay
+	st.Messages = p.messageStatsLocked()
 	p.mu.Unlock()
 	p.player.stats(&st)
 	st.FixedDelay += c.speaker.latency()

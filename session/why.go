@@ -36,6 +36,7 @@ func (c *conversation) why(p *peer) string {
 	speaking := p.hearing.speaking.Load()
 	received := p.player.jitterStats().Received
 	speaker := c.speaker.why()
+	ruled := c.s.docket.about(p.id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	g := &p.greeting
@@ -50,6 +51,8 @@ func (c *conversation) why(p *peer) string {
 		return fmt.Sprintf("We can't understand each other: %s.", g.incompatible)
 	case p.settings.blocked.Load():
 		return "We have blocked it."
+	case ruled.mutes():
+		return fmt.Sprintf("It was muted for all by %s.", ruled.because())
 	case !g.sent:
 		return "It greeted us, our own greeting is on its way."
 	case c.s.Deafened():
@@ -71,6 +74,9 @@ func (c *conversation) why(p *peer) string {
 // whyUnheard says why a peer to which there is a way isn't sent what we say; empty
 // if it is, or if that is clear.
 func (c *conversation) whyUnheard(p *peer) string {
+	if r := c.s.docket.about(c.self); r.mutes() {
+		return fmt.Sprintf(" It doesn't hear us: we were muted for all by %s.", r.because())
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.reached || !p.upLocked() || p.settings.blocked.Load() {
