@@ -30,7 +30,7 @@ help: ## list these targets
 setup: ## install what building, testing and linting need
 	@scripts/setup.sh build test lint
 
-demo: ## three peers talk to each other on this machine
+demo: ## three peers talk on this machine: to all, in a room, in a whisper
 	@scripts/setup.sh build
 	$(GO) run ./examples/chat/demo
 
