@@ -41,8 +41,8 @@ var parts = []part{
 type span struct{ from, to time.Time }
 
 const (
-	answerPatience = 5 * time.Second        // for what was typed
-	settled        = 500 * time.Millisecond // after what was typed: it is heard everywhere, and what was said before is over
+	answerPatience = 5 * time.Second         // for what was typed
+	settled        = 2500 * time.Millisecond // after what was typed: it is heard everywhere, and the background behind what was said before is over
 )
 
 // play has the three talk, part by part, and says when each was.
@@ -56,8 +56,10 @@ func play(ctx context.Context, speakers []*speaker, duration time.Duration) (spa
 			}
 		}
 		fmt.Printf("%d. %v: %s ", i+1, duration, p.says)
-		if err := pass(ctx, settled); err != nil {
-			return nil, err
+		if i > 0 {
+			if err := pass(ctx, settled); err != nil {
+				return nil, err
+			}
 		}
 		sp := span{from: time.Now()}
 		for left := duration; left > 0; left -= time.Second {
