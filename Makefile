@@ -22,15 +22,15 @@ export QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING := true
 # PortAudio's binding hands to C.
 RACEFLAGS := -race -gcflags=github.com/gordonklaus/portaudio=-d=checkptr=0
 
-.PHONY: help demo test race soak fuzz bench bench-lanes latency lab-nat lab-links sim hear cross lint fmt tidy examples check setup clean
+.PHONY: help demo test race soak fuzz bench bench-lanes bench-features latency lab-nat lab-links sim hear cross lint fmt tidy examples check setup clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## install what building, testing and linting need
 	@scripts/setup.sh build test lint
 
-demo: ## three peers talk to each other on this machine
+demo: ## three peers talk on this machine: to all, in a room, in a whisper
 	@scripts/setup.sh build
 	$(GO) run ./examples/chat/demo
 
@@ -55,6 +55,10 @@ fuzz: ## run every fuzz target for FUZZTIME (60s) each
 bench: ## run all benchmarks for BENCHTIME (1s) each
 	@scripts/setup.sh build
 	$(GO) test -run='^$$' -bench=. -benchmem -benchtime=$(BENCHTIME) -timeout 60m $(PKG)
+
+bench-features: ## show what each feature costs, and that unused ones cost nothing
+	@scripts/setup.sh build
+	$(GO) test -run='^TestFeaturesThatAreNotUsedCostNothing$$' -count=1 -v ./integration_test -features.time=10s -features.rounds=9
 
 latency: ## measure from mouth to ear through virtual sound devices
 	@scripts/setup.sh test

@@ -61,6 +61,36 @@ func TestChatIDMakesAKeyOnceAndPrintsItsPeerID(t *testing.T) {
 	}
 }
 
+// Only who asks for it has standard input read, which may belong to a script; and its
+// end isn't the conversation's.
+func TestCommandsAreReadWhereThatIsAsked(t *testing.T) {
+	t.Parallel()
+	const answer = `you hear "red team"; you speak to everyone`
+	for _, c := range []struct {
+		name, input  string
+		args         []string
+		answer, quit bool
+	}{
+		{"quit", "hear room red team\nquit\n", []string{"--stdin"}, true, true},
+		{"the end of input", "hear room red team\n", []string{"--stdin"}, true, false},
+		{"not asked for", "hear room red team\nquit\n", nil, false, false},
+	} {
+		cmd := exec.CommandContext(t.Context(), chatProgram(t), append([]string{
+			"--headless", "--key", filepath.Join(t.TempDir(), "key"), "--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--duration", "3s",
+		}, c.args...)...)
+		cmd.Stdin = strings.NewReader(c.input)
+		began := time.Now()
+		out, err := cmd.CombinedOutput()
+		took := time.Since(began)
+		if err != nil || strings.Contains(string(out), answer) != c.answer {
+			t.Errorf("%s: %v, printed %q", c.name, err, out)
+		}
+		if took < 2900*time.Millisecond != c.quit {
+			t.Errorf("%s: it took %v of 3 s", c.name, took)
+		}
+	}
+}
+
 func TestHelpGoesToStandardOutput(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--help"}, {"-h"}, {"id", "--help"}} {
@@ -107,8 +137,11 @@ func TestMistakesAreSaidInOneLineWithAStatus(t *testing.T) {
 		{"lobby without an ID", []string{"--lobby", "/ip4/127.0.0.1/tcp/9", "--room", "abcd"}, "/p2p/"},
 		{"relay that is none", []string{"--relay", "nowhere"}, "--relay"},
 		{"unknown policy", []string{"--relay-policy", "sometimes"}, "--relay-policy sometimes"},
+		{"a room to hear without a name", []string{"--hear", ""}, "--hear"},
+		{"a room to speak in without a name", []string{"--speak", ""}, "--speak"},
 		{"short room code", []string{"--lobby", "/ip4/127.0.0.1/tcp/9/p2p/12D3KooWFUqMkS8tCnDBsxMVG4KAZbF3RunjdDRLVGfeFZJ3MJ4s", "--room", "abc"}, "--room"},
 		{"unknown answer to knocks", []string{"--accept", "some"}, "--accept some"},
+		{"input of a terminal", []string{"--headless=false", "--stdin"}, "--stdin"},
 		{"nobody to ask", []string{"--accept", "ask"}, "terminal"},
 		{"no peer", []string{"--peer", "anna"}, "--peer"},
 		{"an address without a peer", []string{"--peer", "/ip4/127.0.0.1/udp/4001/quic-v1"}, "--peer"},

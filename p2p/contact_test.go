@@ -121,6 +121,40 @@ func TestRejoinThatTheFarEndDidNotNotice(t *testing.T) {
 	}
 }
 
+// Who left in the middle of a talk and comes back is there for the far end before
+// anything that it says is, whatever it left unanswered: with a new epoch a session
+// forgets what was said before.
+func TestWhoComesBackIsThereBeforeItsWords(t *testing.T) {
+	for who := range 2 {
+		for away := 100 * time.Millisecond; away <= 3*time.Second; away += 100 * time.Millisecond {
+			inBubble(t, p2ptest.Config{Delay: 25 * time.Millisecond}, Config{}, func(t *testing.T, net *p2ptest.Network, e []*end) {
+				a, b := e[who], e[1-who]
+				joined(t, net, a, b)
+				defer b.talkBeside(a, 100, 20*time.Millisecond)()
+				time.Sleep(time.Second)
+				before := b.Path(a.id).Epoch
+				if err := a.Leave(b.id); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(away)
+				a.join(b)
+				if err := a.SendControl(b.id, []byte("hello again")); err != nil {
+					t.Fatal(err)
+				}
+				waitFor(t, 2*time.Second, "a word", func() bool { return len(b.controls(a.id)) == 1 })
+				if p := b.Path(a.id); p.Kind == link.None || p.Epoch == before {
+					t.Errorf("host %d, %v away: path is %+v when it is heard", who, away, p)
+				}
+				b.recorder.mu.Lock()
+				defer b.recorder.mu.Unlock()
+				if early := b.early[a.id]; len(early) > 0 {
+					t.Errorf("host %d, %v away: %q came before its path", who, away, early)
+				}
+			})
+		}
+	}
+}
+
 func TestNothingOfAnOldEpochIsHeardInTheNewOne(t *testing.T) {
 	inBubble(t, p2ptest.Config{Delay: 30 * time.Millisecond}, Config{}, func(t *testing.T, net *p2ptest.Network, e []*end) {
 		a, b := e[0], e[1]

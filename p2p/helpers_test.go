@@ -32,6 +32,8 @@ type recorder struct {
 	pathAt  map[peer.ID][]time.Time
 	knocks  map[peer.ID]int
 	reasons map[peer.ID][]string // why there is no path yet
+	told    map[peer.ID]link.Path
+	early   map[peer.ID][]string // control that came while no path was told
 	onVoice func()
 }
 
@@ -43,6 +45,8 @@ func newRecorder() *recorder {
 		pathAt:  map[peer.ID][]time.Time{},
 		knocks:  map[peer.ID]int{},
 		reasons: map[peer.ID][]string{},
+		told:    map[peer.ID]link.Path{},
+		early:   map[peer.ID][]string{},
 	}
 }
 
@@ -59,11 +63,15 @@ func (r *recorder) Control(p peer.ID, b []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.control[p] = append(r.control[p], string(b))
+	if r.told[p].Kind == link.None {
+		r.early[p] = append(r.early[p], string(b))
+	}
 }
 
 func (r *recorder) PathChanged(p peer.ID, path link.Path) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.told[p] = path
 	if path.Epoch == 0 {
 		r.reasons[p] = append(r.reasons[p], path.Reason)
 		return

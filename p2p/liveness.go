@@ -65,6 +65,12 @@ func (l *liveness) answer(asked time.Time) {
 	}
 }
 
+// forget drops the questions of a stay that is over: nobody answers them any more,
+// and what is asked in the next one isn't in doubt for that.
+func (l *liveness) forget() {
+	l.open, l.trial, l.lost = time.Time{}, false, false
+}
+
 // ping notes a new ping and returns its id.
 func (l *liveness) ping(now time.Time) uint64 {
 	l.id++

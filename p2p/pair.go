@@ -218,6 +218,7 @@ func (p *pair) newEpochLocked(e uint64) {
 		if pt.cur != nil {
 			p.endControlLocked(pt.cur, codeSuperseded)
 		}
+		pt.alive.forget()
 		p.dropLanesLocked(pt, codeStale)
 		for i, in := range pt.incoming {
 			if in != nil && in.far != e {

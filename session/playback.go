@@ -124,7 +124,7 @@ func (c *conversation) writeSpeaker(out *audio.StereoBlock, at time.Time) bool {
 // fillGap writes silence for the time in which this process was suspended, so
 // that a file stays continuous.
 func (c *conversation) fillGap(blocks int) {
-	if !c.speaker.open {
+	if blocks == 0 || !c.speaker.open {
 		return
 	}
 	var silence audio.StereoBlock

@@ -21,9 +21,12 @@ const (
 	// plazaSlack is how long it may take until a change is heard: the other one
 	// is told and its packets come, a round trip; and what its frame, its jitter
 	// buffer and its fade take, changed or not.
-	plazaSlack = plazaRTT + 130*time.Millisecond
+	plazaSlack = plazaRTT + 80*time.Millisecond
 	// plazaJoin is the same for who joins: a connection and two hellos come first.
 	plazaJoin = plazaSlack + 6*plazaRTT
+	// plazaFade is how long it may take until what is changed here alone is in what
+	// is heard: a block that is begun, and its fade.
+	plazaFade = 30 * time.Millisecond
 )
 
 var plazaRooms = []string{"red", "green", "blue", "gold"}
@@ -42,6 +45,16 @@ type plazaMember struct {
 	rooms                    map[string]bool
 	channels                 []*session.Channel
 	joined, blocked          map[int]bool
+	silenced                 map[int]bool // here, without telling anybody
+}
+
+// plazaEar is what one member should hear of all together.
+type plazaEar struct {
+	sum      audio.Block               // of the block that comes, without who is silenced
+	held     [audio.MixerDelay]float32 // of the block before: the mix is later by that
+	settled  time.Time                 // when the mix must be so
+	silenced bool                      // somebody is left out who speaks
+	blocks   [2]int                    // that were checked: in all, with somebody left out
 }
 
 // plaza is eight members in four rooms, with what each should hear of each other.
@@ -56,7 +69,8 @@ type plaza struct {
 	hears    [plazaMembers][plazaMembers]string
 	settled  [plazaMembers][plazaMembers]time.Time // when sends and hears must be true
 	blocks   [2]int                                // of 10 ms that were checked: silent, heard
-	packets  [2]int                                // sent with and without a reason to look
+	ears     [plazaMembers]plazaEar
+	packets  int // that were checked
 	failures int
 	over     bool
 }
@@ -141,6 +155,13 @@ func (p *plaza) updateLocked(slack time.Duration) {
 	}
 }
 
+// settle notes that what is heard here changes, in that time at the latest.
+func (e *plazaEar) settle(slack time.Duration) {
+	if due := time.Now().Add(slack); due.After(e.settled) {
+		e.settled = due
+	}
+}
+
 func (p *plaza) failLocked(format string, args ...any) {
 	if p.failures++; p.failures <= 10 {
 		p.t.Errorf(format, args...)
@@ -159,6 +180,13 @@ func (p *plaza) heard(to, from int, b *audio.Block) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
+	if ear := &p.ears[to]; p.is[to].silenced[from] {
+		ear.silenced = ear.silenced || does
+	} else {
+		for i, x := range b {
+			ear.sum[i] += x
+		}
+	}
 	if p.over || now.Before(p.settled[from][to]) || !p.is[to].started {
 		return
 	}
@@ -170,6 +198,34 @@ func (p *plaza) heard(to, from int, b *audio.Block) {
 	}
 	if should != does {
 		p.failLocked("%v after the last change %d hears %d: %t, want %t (%q)", now.Sub(p.settled[from][to])+plazaSlack, to, from, does, should, p.hears[from][to])
+	}
+}
+
+// mixed checks 10 ms of all that one hears: it is the sum of what is heard of those
+// who aren't silenced, to the bit.
+func (p *plaza) mixed(to int, b *audio.StereoBlock) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ear := &p.ears[to]
+	want := append(ear.held[:], ear.sum[:]...)
+	copy(ear.held[:], want[audio.BlockSamples:])
+	leftOut := ear.silenced
+	ear.sum, ear.silenced = audio.Block{}, false
+	if p.over || time.Now().Before(ear.settled) || !p.is[to].started {
+		return
+	}
+	ear.blocks[0]++
+	if leftOut {
+		ear.blocks[1]++
+	}
+	if p.is[to].deafened {
+		clear(want)
+	}
+	for i := range audio.BlockSamples {
+		if b[2*i] != want[i] || b[2*i+1] != want[i] {
+			p.failLocked("%d hears %v and %v at sample %d of a block, want %v; silenced are %v", to, b[2*i], b[2*i+1], i, want[i], p.is[to].silenced)
+			return
+		}
 	}
 }
 
@@ -196,9 +252,8 @@ func (p *plaza) sent(from int, id identity.PeerID, b []byte) {
 	if time.Now().Before(p.settled[from][to]) {
 		return
 	}
-	p.packets[0]++
+	p.packets++
 	if p.sends[from][to] == "" {
-		p.packets[1]++
 		p.failLocked("a packet of %d leaked to %d", from, to)
 	}
 }
@@ -206,9 +261,9 @@ func (p *plaza) sent(from int, id identity.PeerID, b []byte) {
 func newPlaza(t *testing.T, net *sessiontest.Network) *plaza {
 	p := &plaza{t: t, net: net}
 	for n := range plazaMembers {
-		p.is[n] = plazaMember{decides: n%2 == 1, rooms: map[string]bool{}, joined: map[int]bool{}, blocked: map[int]bool{}}
+		p.is[n] = plazaMember{decides: n%2 == 1, rooms: map[string]bool{}, joined: map[int]bool{}, blocked: map[int]bool{}, silenced: map[int]bool{}}
 		p.is[n].named = p.is[n].decides
-		m := newMember(t, net, n, tone(300+100*float64(n), 0.1), func(c *session.Config) {
+		m := newMember(t, net, n, tone(300+100*float64(n), 0.05), func(c *session.Config) {
 			c.Transport = &wiretap{net.Transport(sessiontest.PeerID(n)), func(to identity.PeerID, b []byte) { p.sent(n, to, b) }}
 			c.OpenSink = nil
 			if p.is[n].decides {
@@ -223,6 +278,7 @@ func newPlaza(t *testing.T, net *sessiontest.Network) *plaza {
 				m.TapPeer(o.id, func(b *audio.Block) { p.heard(n, k, b) })
 			}
 		}
+		m.Tap(session.Taps{Mix: func(b *audio.StereoBlock, _ time.Time) { p.mixed(n, b) }})
 	}
 	return p
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ func (p *plaza) act(rng *rand.Rand) (what string, slack time.Duration) {
 	m, is := p.all[n], &p.is[n]
 	room := plazaRooms[rng.IntN(len(plazaRooms))]
 	other := (n + 1 + rng.IntN(plazaMembers-1)) % plazaMembers
-	switch rng.IntN(20) {
+	switch rng.IntN(22) {
 	case 0, 1, 2, 3:
 		must(p.t, m.Listen(room))
 		is.rooms[room], is.named = true, true
@@ -46,10 +47,12 @@ func (p *plaza) act(rng *rand.Rand) (what string, slack time.Duration) {
 	case 15:
 		is.deafened = rng.IntN(3) == 0
 		m.SetDeafened(is.deafened)
+		p.ears[n].settle(plazaFade)
 		return fmt.Sprintf("%d deafened: %t", n, is.deafened), plazaSlack
 	case 16, 17:
 		is.blocked[other] = !is.blocked[other] && rng.IntN(2) == 0
 		m.SetPeerBlocked(p.all[other].id, is.blocked[other])
+		p.ears[n].settle(plazaFade)
 		return fmt.Sprintf("%d blocks %d: %t", n, other, is.blocked[other]), plazaSlack
 	case 18:
 		is.token = !is.token
@@ -59,6 +62,11 @@ func (p *plaza) act(rng *rand.Rand) (what string, slack time.Duration) {
 		}
 		must(p.t, m.SetToken(token))
 		return fmt.Sprintf("%d has the key: %t", n, is.token), plazaSlack + time.Second + 100*time.Millisecond
+	case 19, 20:
+		is.silenced[other] = !is.silenced[other] && rng.IntN(2) == 0
+		m.SetPeerMuted(p.all[other].id, is.silenced[other])
+		p.ears[n].settle(plazaFade)
+		return fmt.Sprintf("%d silences %d: %t", n, other, is.silenced[other]), plazaFade
 	}
 	return p.come(p.missing(n, other)), plazaJoin
 }
@@ -101,6 +109,7 @@ func (p *plaza) speak(n int, rng *rand.Rand, to session.Target) string {
 // and come back.
 func (p *plaza) come(n, other int) string {
 	m, is := p.all[n], &p.is[n]
+	p.ears[n].settle(plazaFade) // of who was heard and isn't on the list any more
 	switch {
 	case !is.started:
 		must(p.t, m.Start(context.Background()))
@@ -130,20 +139,37 @@ func (p *plaza) come(n, other int) string {
 	return fmt.Sprintf("%d takes %d in", n, other)
 }
 
-// Eight peers in four rooms, who whisper, come and go, mute, deafen and block,
-// for half an hour: each 10 ms of what each hears of each other is what the
-// simplest model says, as soon as a round trip allows, and no packet goes to
-// somebody who is not to get it.
+// Eight peers in four rooms, who whisper, come and go, mute themselves and each other,
+// deafen and block, for half an hour: each 10 ms of what each hears of each other, and
+// of all together, is what the simplest model says, as soon as a round trip allows, and
+// no packet goes to somebody who is not to get it.
 func TestWhoHearsWhomInRooms(t *testing.T) {
-	minutes := 30
+	minutes := []int{30, 3, 3}
 	if testing.Short() || raceEnabled {
-		minutes = 2
+		minutes = []int{2}
 	}
+	for seed, n := range minutes {
+		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) { plazaFor(t, n, uint64(seed+1)) })
+	}
+}
+
+func TestSoakWhoHearsWhomInRooms(t *testing.T) {
+	if os.Getenv("PARLEY_SOAK") == "" {
+		t.Skip("ten times half an hour takes minutes: make soak")
+	}
+	for seed := range uint64(10) {
+		t.Run(fmt.Sprintf("seed %d", 101+seed), func(t *testing.T) { plazaFor(t, 30, 101+seed) })
+	}
+}
+
+// plazaFor checks who hears whom for some minutes of random changes.
+func plazaFor(t *testing.T, minutes int, seed uint64) {
+	t.Helper()
 	net := sessiontest.Config{Link: sessiontest.LinkConfig{Delay: plazaRTT / 2}}
 	party(t, net, func(t *testing.T, net *sessiontest.Network) {
 		p := newPlaza(t, net)
 		defer closeAll(t, p.all...)
-		rng := rand.New(rand.NewPCG(1, 2))
+		rng := rand.New(rand.NewPCG(seed, 2))
 		p.mu.Lock()
 		for n := range p.all {
 			p.come(n, 0)
@@ -162,13 +188,26 @@ func TestWhoHearsWhomInRooms(t *testing.T) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.over = true
-		if p.failures > 0 {
-			t.Errorf("%d failures; before them: %q", p.failures, trace[max(0, len(trace)-20):])
-		}
-		t.Logf("%d changes; checked %v heard and %v silent; %d packets", len(trace),
-			time.Duration(p.blocks[1])*audio.BlockDuration, time.Duration(p.blocks[0])*audio.BlockDuration, p.packets[0])
-		if least := minutes * 6000; p.blocks[0] < least || p.blocks[1] < least {
-			t.Errorf("of each pair's blocks %d silent and %d heard ones were checked, want %d", p.blocks[0], p.blocks[1], least)
-		}
+		p.judgeLocked(minutes, trace)
 	})
+}
+
+// judgeLocked says what came of it, and fails if too little was checked.
+func (p *plaza) judgeLocked(minutes int, trace []string) {
+	if p.failures > 0 {
+		p.t.Errorf("%d failures; before them: %q", p.failures, trace[max(0, len(trace)-20):])
+	}
+	var whole, without int
+	for _, ear := range p.ears {
+		whole, without = whole+ear.blocks[0], without+ear.blocks[1]
+	}
+	lasts := func(blocks int) time.Duration {
+		return (time.Duration(blocks) * audio.BlockDuration).Round(time.Second)
+	}
+	p.t.Logf("%d changes; checked %v heard and %v silent, %v of mixes, %v of them without somebody who speaks; %d packets",
+		len(trace), lasts(p.blocks[1]), lasts(p.blocks[0]), lasts(whole), lasts(without), p.packets)
+	minute := minutes * 6000 // blocks
+	if p.blocks[0] < minute || p.blocks[1] < minute || whole < 6*minute || without < minute/4 {
+		p.t.Errorf("too little was checked in %d minutes", minutes)
+	}
 }

@@ -32,6 +32,7 @@ type door struct {
 	knocks  []identity.PeerID // who waits for an answer
 	names   map[identity.PeerID]string
 	numbers map[identity.PeerID]string // pair fingerprints, which take some milliseconds each
+	aim     aim
 }
 
 // guest is somebody who is here without being on the command line.

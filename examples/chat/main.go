@@ -6,8 +6,9 @@
 // the sound comes from and goes to (sound.go), the four calls that make a
 // conversation (main.go), the lobby that says who takes part (lobby.go), who is
 // let in and when it is taken to have left (door.go), what to tell people while
-// they talk (terminal.go), the statistics that can be had (stats.go), and what to
-// tell people whom the network gets in the way (doctor.go).
+// they talk (terminal.go), who hears whom (rooms.go), the statistics that can be
+// had (stats.go), and what to tell people whom the network gets in the way
+// (doctor.go).
 package main
 
 import (
@@ -138,6 +139,9 @@ func converse(ctx context.Context, opt *options, h host.Host, voice *parley.Voic
 	}
 	defer func() { err = errors.Join(err, stopRecording()) }()
 	door := newDoor(opt, voice, stats, os.Stdout)
+	if err = door.enterRooms(); err != nil {
+		return err
+	}
 	for _, p := range opt.peers {
 		if p.ID == h.ID() {
 			return fmt.Errorf("--peer %s is this very identity: give one of the two another --key", p.ID)

@@ -45,6 +45,8 @@ type options struct {
 	peers    []identity.Peer
 	lobby    *peer.AddrInfo // nil if there is none
 	room     string
+	hear     []string // rooms within the conversation, not the lobby's
+	speak    []string
 	relays   []peer.AddrInfo
 	relaying p2p.Relaying
 	in, out  string
@@ -55,6 +57,7 @@ type options struct {
 	clean    parley.Clean
 	preset   string
 	headless bool
+	stdin    bool
 	duration time.Duration
 	stats    string
 	record   string
@@ -79,6 +82,8 @@ func parseOptions(args []string) (*options, error) {
 	fs.StringVar(&o.room, "room", "", "`code` of the room in the lobby; \"new\" makes one and prints it")
 	fs.Func("relay", "`multiaddr` of a relay, /p2p/ID included, through which peers are reached that can't be reached directly, may be repeated (a lobby is one)", collect(&relays))
 	fs.StringVar(&policy, "relay-policy", "allow", "allow relays, use only them (no peer learns our address), or never")
+	fs.Func("hear", "`name` of a room to listen to within the conversation, may be repeated (default every room); \"hear room\" does it while you talk", collect(&o.hear))
+	fs.Func("speak", "`name` of a room to speak in within the conversation, may be repeated (default speak to everyone); \"speak room\" does it while you talk", collect(&o.speak))
 	fs.StringVar(&o.in, "in", "", "what you say: mic, silence or a WAV `file` (default mic; silence with --headless)")
 	fs.BoolVar(&o.loop, "loop", false, "play the file of --in again and again")
 	fs.StringVar(&o.out, "out", "", "where you hear: speaker, null or a WAV `file` to write (default speaker; null with --headless)")
@@ -90,6 +95,7 @@ func parseOptions(args []string) (*options, error) {
 	fs.StringVar(&agc, "agc", "", "make quiet and loud voices equally loud: on or off (default on with --in mic, off with a file)")
 	fs.StringVar(&o.preset, "preset", "default", "default or low-delay")
 	fs.BoolVar(&o.headless, "headless", false, "use neither terminal nor sound devices unless asked for")
+	fs.BoolVar(&o.stdin, "stdin", false, "with --headless, do what the lines of standard input say, as at a terminal; it may end before the conversation")
 	fs.DurationVar(&o.duration, "duration", 0, "stop after this `time` (default talk until interrupted)")
 	fs.StringVar(&o.stats, "stats", "", "`file` to append statistics to, a JSON object per second")
 	fs.StringVar(&o.record, "record", "", "`directory` for a file of every voice, our own included, all on one time line")
@@ -149,6 +155,9 @@ func (o *options) complete(peers []string, mode string) (err error) {
 	}
 	if o.headless && o.accept == "ask" {
 		return errors.New("--accept ask needs a terminal, which --headless does without")
+	}
+	if o.stdin && !o.headless {
+		return errors.New("--stdin is for --headless: a terminal is read anyway")
 	}
 	if o.duration < 0 {
 		return fmt.Errorf("--duration %v is negative", o.duration)

@@ -24,8 +24,15 @@ const help = `  who             who is here, and how well they are heard
   quiet WHO       silence somebody here, or no longer
   why WHO         why somebody isn't heard
   let WHO         let in somebody who knocked, or anybody by the whole peer ID
+  rooms           what you hear, and to whom you speak
+  hear room ROOM  hear what is said in a room, and only in rooms that you named
+  hear all        hear what is said in any room
+  leave room ROOM hear a room no longer
+  speak room ROOM speak in a room, and nowhere else
+  speak all       speak to everyone; or to nobody: speak nobody
+  whisper WHO     speak to somebody alone
   quit
-WHO is a name or the end of a peer ID.
+WHO is a name or the end of a peer ID. A ROOM is a name that two agree upon.
 `
 
 // runTerminal tells what happens, does what is typed, and writes statistics,
@@ -35,6 +42,8 @@ func runTerminal(ctx context.Context, opt *options, voice *parley.Voice, lobby *
 	if !opt.headless {
 		fmt.Println("You are in. Type help for what you can do.")
 		fmt.Println("Your fingerprint:", identity.Fingerprint(voice.Self()))
+	}
+	if !opt.headless || opt.stdin {
 		lines = readLines()
 	}
 	second := time.NewTicker(time.Second)
@@ -127,6 +136,9 @@ func (d *door) command(line string) string {
 	if len(words) == 0 {
 		words = []string{"talk"}
 	}
+	if answer, known := d.roomCommand(line); known {
+		return answer
+	}
 	v := d.voice
 	switch words[0] {
 	case "help":
@@ -158,7 +170,7 @@ func (d *door) command(line string) string {
 	}
 	id, ok := d.find(words[1])
 	if !ok {
-		return fmt.Sprintf("nobody here is called %q, or more than one", words[1])
+		return nobodyIs(words[1])
 	}
 	switch words[0] {
 	case "why":
@@ -220,6 +232,10 @@ func (d *door) who() string {
 		return "  nobody"
 	}
 	return strings.TrimRight(b.String(), "\n")
+}
+
+func nobodyIs(called string) string {
+	return fmt.Sprintf("nobody here is called %q, or more than one", called)
 }
 
 func onOff(what string, on bool) string {
