@@ -65,15 +65,15 @@ func TestChatIDMakesAKeyOnceAndPrintsItsPeerID(t *testing.T) {
 // end isn't the conversation's.
 func TestCommandsAreReadWhereThatIsAsked(t *testing.T) {
 	t.Parallel()
-	const answer = `you hear "red team"; you speak to everyone`
+	const answer = `["red team"]`
 	for _, c := range []struct {
 		name, input  string
 		args         []string
 		answer, quit bool
 	}{
-		{"quit", "hear room red team\nquit\n", []string{"--stdin"}, true, true},
-		{"the end of input", "hear room red team\n", []string{"--stdin"}, true, false},
-		{"not asked for", "hear room red team\nquit\n", nil, false, false},
+		{"quit", "hear red team\nquit\n", []string{"--stdin"}, true, true},
+		{"the end of input", "hear red team\n", []string{"--stdin"}, true, false},
+		{"not asked for", "hear red team\nquit\n", nil, false, false},
 	} {
 		cmd := exec.CommandContext(t.Context(), chatProgram(t), append([]string{
 			"--headless", "--key", filepath.Join(t.TempDir(), "key"), "--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--duration", "3s",

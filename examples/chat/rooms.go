@@ -1,59 +1,52 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/session"
 )
 
-// aim is to whom we speak: what --speak and the commands speak and whisper say.
+// aim is to whom we speak: everyone, some rooms, or one peer alone, which puts the
+// others off until it ends or we speak in a room.
 type aim struct {
-	named bool // from the first call of at on; before, it is everyone
-	open  []*session.Channel
+	rooms   []string
+	whisper identity.PeerID // empty if we don't whisper
+
+	open []*session.Channel
 }
 
-// at speaks to these targets, and to no others any more. What was said to one of
-// the former ones too isn't interrupted: the new channels are open before the old
-// ones are closed. Without a target nobody is spoken to.
-func (a *aim) at(voice *session.Session, targets ...session.Target) error {
-	silent := len(targets) == 0
-	if silent {
-		targets = []session.Target{session.Everyone()} // from the first channel on only channels count
+// targets is to whom we speak now.
+func (a *aim) targets() (targets []session.Target) {
+	switch {
+	case a.whisper != "":
+		return []session.Target{session.Whisper(a.whisper)}
+	case len(a.rooms) == 0:
+		return []session.Target{session.Everyone()}
 	}
-	var open []*session.Channel
-	for _, to := range targets {
+	for _, room := range a.rooms {
+		targets = append(targets, session.Room(room))
+	}
+	return targets
+}
+
+// at speaks to these rooms, or to this peer alone. It is as before if that fails.
+func (a *aim) at(voice *session.Session, rooms []string, whisper identity.PeerID) error {
+	before := *a
+	a.rooms, a.whisper, a.open = rooms, whisper, nil
+	for _, to := range a.targets() {
 		c, err := voice.Speak(to)
 		if err != nil {
-			closeAll(open)
+			closeAll(a.open)
+			*a = before
 			return err
 		}
-		open = append(open, c)
+		a.open = append(a.open, c)
 	}
-	closeAll(a.open)
-	if silent {
-		closeAll(open)
-		open = nil
-	}
-	a.named, a.open = true, open
+	closeAll(before.open) // what goes to the same listener goes on without a gap
 	return nil
-}
-
-// String says in words to whom we speak.
-func (a *aim) String() string {
-	var to []string
-	for _, c := range a.open {
-		to = append(to, c.Target().String())
-	}
-	switch {
-	case !a.named:
-		return "to everyone"
-	case len(to) == 0:
-		return "to nobody"
-	}
-	return strings.Join(to, ", ")
 }
 
 func closeAll(channels []*session.Channel) {
@@ -72,11 +65,7 @@ func (d *door) enterRooms() error {
 	if len(d.opt.speak) == 0 {
 		return nil
 	}
-	var targets []session.Target
-	for _, room := range d.opt.speak {
-		targets = append(targets, session.Room(room))
-	}
-	if err := d.aim.at(d.voice.Session, targets...); err != nil {
+	if err := d.aim.at(d.voice.Session, d.opt.speak, ""); err != nil {
 		return fmt.Errorf("--speak: %w", err)
 	}
 	return nil
@@ -85,30 +74,35 @@ func (d *door) enterRooms() error {
 // roomCommand does what was typed about rooms and whispers, and returns what to
 // answer. The rest of a line is a room's name, which may have spaces in it.
 func (d *door) roomCommand(line string) (answer string, known bool) {
-	verb, rest, _ := strings.Cut(line, " ")
-	what, name, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	name = strings.TrimSpace(name)
+	verb, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	rest = strings.TrimSpace(rest)
+	v := d.voice.Session
 	var err error
 	switch {
-	case verb == "rooms" && rest == "":
-	case verb == "hear" && what == "room":
-		err = d.voice.Listen(name)
-	case verb == "hear" && what == "all" && name == "":
-		d.voice.ListenToAll()
-	case verb == "leave" && what == "room":
-		err = d.voice.Leave(name)
-	case verb == "speak" && what == "room":
-		err = d.aim.at(d.voice.Session, session.Room(name))
-	case verb == "speak" && what == "all" && name == "":
-		err = d.aim.at(d.voice.Session, session.Everyone())
-	case verb == "speak" && what == "nobody" && name == "":
-		err = d.aim.at(d.voice.Session)
-	case verb == "whisper" && what != "" && name == "":
-		err = d.whisper(what)
-	case slices.Contains([]string{"rooms", "hear", "leave", "speak", "whisper"}, verb):
-		return fmt.Sprintf("%q? Type help.", line), true
-	default:
+	case !slices.Contains([]string{"rooms", "hear", "leave", "speak", "whisper"}, verb):
 		return "", false
+	case verb == "rooms" && rest == "":
+	case verb == "rooms" || rest == "":
+		return fmt.Sprintf("%q? Type help.", line), true
+	case verb == "hear" && rest == "all":
+		v.ListenToAll()
+	case verb == "hear":
+		err = v.Listen(rest)
+	case verb == "leave":
+		err = v.Leave(rest)
+	case verb == "speak" && rest == "all":
+		err = d.aim.at(v, nil, "")
+	case verb == "speak":
+		err = d.aim.at(v, toggled(d.aim.rooms, rest), "")
+	case verb == "whisper":
+		id, ok := d.find(rest)
+		if !ok {
+			return nobodyIs(rest), true
+		}
+		if id == d.aim.whisper {
+			id = ""
+		}
+		err = d.aim.at(v, d.aim.rooms, id)
 	}
 	if err != nil {
 		return err.Error(), true
@@ -116,13 +110,12 @@ func (d *door) roomCommand(line string) (answer string, known bool) {
 	return d.places(), true
 }
 
-// whisper speaks to one peer alone.
-func (d *door) whisper(who string) error {
-	id, ok := d.find(who)
-	if !ok {
-		return errors.New(nobodyIs(who))
+// toggled is a list with a room in it if it wasn't, or without.
+func toggled(rooms []string, room string) []string {
+	if without := slices.DeleteFunc(slices.Clone(rooms), func(r string) bool { return r == room }); len(without) < len(rooms) {
+		return without
 	}
-	return d.aim.at(d.voice.Session, session.Whisper(id))
+	return append(slices.Clone(rooms), room)
 }
 
 // places says in one line what is heard, and to whom we speak.
@@ -130,13 +123,11 @@ func (d *door) places() string {
 	names, all := d.voice.Rooms()
 	heard := "every room"
 	if !all {
-		heard = "no room"
-		if len(names) > 0 {
-			for i, name := range names {
-				names[i] = fmt.Sprintf("%q", name)
-			}
-			heard = strings.Join(names, ", ")
-		}
+		heard = fmt.Sprintf("rooms %q", names)
 	}
-	return fmt.Sprintf("you hear %s; you speak %v", heard, &d.aim)
+	var spoken []string
+	for _, to := range d.aim.targets() {
+		spoken = append(spoken, to.String())
+	}
+	return fmt.Sprintf("you hear %s; you speak %s", heard, strings.Join(spoken, " and "))
 }

@@ -25,14 +25,12 @@ const help = `  who             who is here, and how well they are heard
   why WHO         why somebody isn't heard
   let WHO         let in somebody who knocked, or anybody by the whole peer ID
   rooms           what you hear, and to whom you speak
-  hear room ROOM  hear what is said in a room, and only in rooms that you named
-  hear all        hear what is said in any room
-  leave room ROOM hear a room no longer
-  speak room ROOM speak in a room, and nowhere else
-  speak all       speak to everyone; or to nobody: speak nobody
-  whisper WHO     speak to somebody alone
+  hear ROOM       hear a room, and no others but those you named; or all
+  leave ROOM      hear a room no longer
+  speak ROOM      speak in a room, or no longer; or to all
+  whisper WHO     speak to somebody alone, or no longer
   quit
-WHO is a name or the end of a peer ID. A ROOM is a name that two agree upon.
+WHO is a name or the end of a peer ID.
 `
 
 // runTerminal tells what happens, does what is typed, and writes statistics,

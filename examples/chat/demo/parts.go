@@ -24,9 +24,9 @@ var parts = []part{
 	{
 		name: "a room", says: `anna and ben talk in room "team", clara hears another room and talks to everyone`,
 		typed: map[string][]string{
-			"anna":  {"hear room team", "speak room team"},
-			"ben":   {"hear room team", "speak room team"},
-			"clara": {"hear room hall"},
+			"anna":  {"hear team", "speak team"},
+			"ben":   {"hear team", "speak team"},
+			"clara": {"hear hall"},
 		},
 		hears: map[string][]string{"anna": {"ben", "clara"}, "ben": {"anna", "clara"}},
 	},
