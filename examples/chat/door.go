@@ -19,13 +19,15 @@ const (
 )
 
 // door lets peers in, and takes those off the list who went. A lobby would do
-// both; here it is the command line, and who knocks. All is called from the
-// goroutine of runTerminal.
+// both; here it is the command line, and who knocks. All is called from one
+// goroutine at a time: see attend.
 type door struct {
 	opt   *options
 	voice *parley.Voice
 	stats *statsWriter
 	out   io.Writer
+
+	speech speech // to whom we speak
 
 	members map[identity.PeerID]bool // who is in the lobby's room
 	guests  map[identity.PeerID]*guest
@@ -41,7 +43,7 @@ type guest struct {
 
 func newDoor(opt *options, voice *parley.Voice, stats *statsWriter, out io.Writer) *door {
 	return &door{
-		opt: opt, voice: voice, stats: stats, out: out,
+		opt: opt, voice: voice, stats: stats, out: out, speech: speech{voice: voice.Session},
 		members: map[identity.PeerID]bool{},
 		guests:  map[identity.PeerID]*guest{}, names: map[identity.PeerID]string{}, numbers: map[identity.PeerID]string{},
 	}
@@ -125,6 +127,10 @@ func (d *door) knock(id identity.PeerID) {
 			d.knocks = d.knocks[1:]
 		}
 		d.knocks = append(d.knocks, id)
+		if d.opt.screen {
+			d.printf("* %s knocks\n", d.call(id))
+			return
+		}
 		d.printf("* %s knocks; type: let %s\n  If you both see these numbers, nobody is in between: %s\n", d.call(id), tail(id), d.number(id))
 	default:
 		d.printf("* %s knocked and isn't listed\n", id)

@@ -15,6 +15,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/parley-voice/parley"
+	"github.com/parley-voice/parley/examples/chat/tui"
 	"github.com/parley-voice/parley/examples/lobby/client"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p"
@@ -33,6 +34,10 @@ With a lobby, "--room new" makes a code to give to the others. Without, start on
 chat; it prints its addresses and an invite. Give either to another:
 
   chat --peer 'parley:...'
+
+In a terminal it is a screen with a key for everything, which ? lists; otherwise
+type help. Those who talk may part into rooms (--hear, --speak), which are no
+rooms of a lobby (--room): that is where they meet.
 
 Flags:
 `
@@ -55,6 +60,11 @@ type options struct {
 	clean    parley.Clean
 	preset   string
 	headless bool
+	plain    bool
+	screen   bool     // the full screen is used: see tui
+	hear     []string // rooms
+	speak    []string // rooms
+	notes    *notes   // for what goes wrong aside
 	duration time.Duration
 	stats    string
 	record   string
@@ -65,7 +75,7 @@ type options struct {
 }
 
 func parseOptions(args []string) (*options, error) {
-	o := &options{recordFormat: record.WAV}
+	o := &options{recordFormat: record.WAV, notes: &notes{}}
 	fs := flag.NewFlagSet("chat", flag.ContinueOnError)
 	var peers []string
 	var lobby, relays []string
@@ -90,6 +100,9 @@ func parseOptions(args []string) (*options, error) {
 	fs.StringVar(&agc, "agc", "", "make quiet and loud voices equally loud: on or off (default on with --in mic, off with a file)")
 	fs.StringVar(&o.preset, "preset", "default", "default or low-delay")
 	fs.BoolVar(&o.headless, "headless", false, "use neither terminal nor sound devices unless asked for")
+	fs.BoolVar(&o.plain, "plain", false, "lines instead of the full screen, as where standard input or output is no terminal")
+	fs.Func("hear", "voice `room` to hear, may be repeated; without any all rooms are heard", collect(&o.hear))
+	fs.Func("speak", "voice `room` to speak to, may be repeated; without any everyone is spoken to", collect(&o.speak))
 	fs.DurationVar(&o.duration, "duration", 0, "stop after this `time` (default talk until interrupted)")
 	fs.StringVar(&o.stats, "stats", "", "`file` to append statistics to, a JSON object per second")
 	fs.StringVar(&o.record, "record", "", "`directory` for a file of every voice, our own included, all on one time line")
@@ -150,6 +163,7 @@ func (o *options) complete(peers []string, mode string) (err error) {
 	if o.headless && o.accept == "ask" {
 		return errors.New("--accept ask needs a terminal, which --headless does without")
 	}
+	o.screen = !o.headless && !o.plain && tui.Possible()
 	if o.duration < 0 {
 		return fmt.Errorf("--duration %v is negative", o.duration)
 	}

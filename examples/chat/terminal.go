@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/session"
 )
@@ -20,6 +19,13 @@ const help = `  who             who is here, and how well they are heard
   mode WHEN       when you are heard: open, voice or ptt
   threshold DBFS  how loud a voice is, for mode voice: -45 for example
   level           how loud you are, and when you are heard
+  say TEXT        write to whom you speak to
+  rooms           what you hear, and to whom you speak
+  hear ROOM       hear a room, or all
+  leave ROOM      hear a room no longer
+  speak ROOM      speak to a room, or no longer; or to all
+  whisper WHO     speak to somebody alone, or no longer
+  block WHO       neither hear somebody nor be heard, or no longer
   vol WHO 0..2    how loud somebody is here
   quiet WHO       silence somebody here, or no longer
   why WHO         why somebody isn't heard
@@ -29,34 +35,53 @@ WHO is a name or the end of a peer ID.
 `
 
 // runTerminal tells what happens, does what is typed, and writes statistics,
-// until the time is over.
-func runTerminal(ctx context.Context, opt *options, voice *parley.Voice, lobby *lobby, door *door, stats *statsWriter) {
-	var lines <-chan string
-	if !opt.headless {
+// until the time is over. It does so with a screen, with lines, or headless.
+func runTerminal(ctx context.Context, lobby *lobby, door *door, invite string) error {
+	switch {
+	case door.opt.screen:
+		return runScreen(ctx, lobby, door, invite)
+	case door.opt.headless:
+		door.attend(ctx, lobby, atOnce, nil)
+	default:
 		fmt.Println("You are in. Type help for what you can do.")
-		fmt.Println("Your fingerprint:", identity.Fingerprint(voice.Self()))
-		lines = readLines()
+		fmt.Println("Your fingerprint:", identity.Fingerprint(door.voice.Self()))
+		door.attend(ctx, lobby, atOnce, readLines())
 	}
+	return nil
+}
+
+// atOnce does what attend has to do, in its goroutine.
+func atOnce(f func()) bool {
+	f()
+	return true
+}
+
+// attend follows the conversation until ctx or what is typed ends it. do does
+// what has to do with the door, in the goroutine to which the door belongs; it
+// returns false if that has ended.
+func (d *door) attend(ctx context.Context, lobby *lobby, do func(func()) bool, lines <-chan string) {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
-	for {
+	for on := true; on; {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-second.C:
-			stats.write(now)
-			door.look(now)
-		case e, ok := <-voice.Events():
+			on = do(func() {
+				d.stats.write(now)
+				d.look(now)
+			})
+		case e, ok := <-d.voice.Events():
 			if !ok {
 				return
 			}
-			door.tell(e)
+			on = do(func() { d.tell(e) })
 		case e, ok := <-lobby.events():
 			if !ok {
 				lobby.ended()
 				continue
 			}
-			door.follow(e)
+			on = do(func() { d.follow(e) })
 		case line, ok := <-lines:
 			if !ok {
 				lines = nil // no terminal any more: go on talking
@@ -65,9 +90,11 @@ func runTerminal(ctx context.Context, opt *options, voice *parley.Voice, lobby *
 			if line == "quit" {
 				return
 			}
-			if answer := door.command(line); answer != "" {
-				fmt.Println(answer)
-			}
+			do(func() {
+				if answer := d.command(line); answer != "" {
+					fmt.Println(answer)
+				}
+			})
 		}
 	}
 }
@@ -113,7 +140,7 @@ func (d *door) tell(e session.Event) {
 	case session.SourceEnded:
 		d.printf("* the source has ended; still listening\n")
 	case session.TalkingWhileMuted:
-		d.printf("* you are talking, and muted: type mute to be heard\n")
+		d.printf("* you are talking, and muted: %s to be heard\n", either("", d.opt.screen, "m", "type mute"))
 	case session.Knocked:
 		d.knock(e.Peer)
 	case session.Speaking:
@@ -144,11 +171,21 @@ func (d *door) command(line string) string {
 		return onOff("talking", v.Talking())
 	case "level":
 		return d.level()
+	case "rooms":
+		return d.rooms()
 	}
 	if len(words) < 2 {
 		return fmt.Sprintf("%q? Type help.", line)
 	}
+	rest := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), words[0]))
 	switch words[0] {
+	case "say":
+		if err := d.say(rest); err != nil {
+			return err.Error()
+		}
+		return "said"
+	case "hear", "leave", "speak":
+		return d.roomsCommand(words[0], rest)
 	case "let":
 		return d.let(words[1])
 	case "mode":
@@ -166,6 +203,11 @@ func (d *door) command(line string) string {
 	case "quiet":
 		v.SetPeerMuted(id, !v.PeerMuted(id))
 		return onOff("silenced", v.PeerMuted(id))
+	case "block":
+		v.SetPeerBlocked(id, !v.PeerBlocked(id))
+		return onOff("blocked", v.PeerBlocked(id))
+	case "whisper":
+		return d.whisperTo(id)
 	case "vol":
 		return d.volume(id, words[2:])
 	}
