@@ -258,6 +258,7 @@ func TestTheDocumentListsAllNames(t *testing.T) {
 		metrics []metric[session.PeerStats]
 	}{
 		{"Each peer, by `peer`, its ID", aboutPeers},
+		{"Texts and data, both ways", aboutMessages},
 		{"What a peer hears of this side", whatPeersHear},
 		{"What this side hears of a peer", whatIsHeard},
 		{"The link to a peer", aboutLinks},

@@ -2,7 +2,7 @@ package metrics
 
 import "github.com/parley-voice/parley/session"
 
-var ofPeers = join(aboutPeers, whatPeersHear, whatIsHeard, aboutLinks)
+var ofPeers = join(aboutPeers, aboutMessages, whatPeersHear, whatIsHeard, aboutLinks)
 
 func join(lists ...[]metric[session.PeerStats]) (all []metric[session.PeerStats]) {
 	for _, l := range lists {
@@ -20,6 +20,15 @@ var aboutPeers = []metric[session.PeerStats]{
 	{"parley_peer_joined_timestamp_seconds", "When the peer joined, in Unix time.", gauge, func(p *session.PeerStats) float64 { return timestamp(p.Joined) }},
 	{"parley_peer_rtt_seconds", "Round trip to the peer; 0 until measured.", gauge, func(p *session.PeerStats) float64 { return seconds(p.Path.RTT) }},
 	{"parley_peer_lanes", "Lanes that voice is striped over.", gauge, func(p *session.PeerStats) float64 { return float64(p.Path.Lanes) }},
+}
+
+var aboutMessages = []metric[session.PeerStats]{
+	{"parley_peer_messages_sent_total", "Texts and data given to the link.", counter, func(p *session.PeerStats) float64 { return count(p.Messages.Sent) }},
+	{"parley_peer_messages_waiting", "Texts and data that wait to be.", gauge, func(p *session.PeerStats) float64 { return float64(p.Messages.Waiting) }},
+	{"parley_peer_messages_dropped_total", "Texts and data that the peer missed: too many waited, it came anew in the middle of one, or takes none.", counter, func(p *session.PeerStats) float64 { return count(p.Messages.Dropped) }},
+	{"parley_peer_messages_received_total", "Texts and data of the peer that the application was told of.", counter, func(p *session.PeerStats) float64 { return count(p.Messages.Received) }},
+	{"parley_peer_messages_refused_total", "Texts and data of the peer that it was not: the peer is blocked, may not speak, or spoke where we don't listen.", counter, func(p *session.PeerStats) float64 { return count(p.Messages.Refused) }},
+	{"parley_peer_messages_flooded_parts_total", "Parts of texts and data that came faster than they are taken.", counter, func(p *session.PeerStats) float64 { return count(p.Messages.Flooded) }},
 }
 
 var whatPeersHear = []metric[session.PeerStats]{

@@ -135,6 +135,11 @@ func (p *peer) claimsLocked(c *conversation) (due []claimKey) {
 			due = append(due, claimKey{ToListen, o.to})
 		}
 	}
+	for _, m := range p.outbox.queue {
+		if k := (claimKey{ToListen, m.to}); m.to.kind != toPeer && !slices.Contains(due, k) {
+			due = append(due, k)
+		}
+	}
 	return due
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/parley-voice/parley/session/wire"
 )
 
-// Target is whom a Channel speaks to: a room, one peer, or everyone. Targets can
+// Target is whom a Channel, a text or data is for: a room, one peer, or everyone. Targets can
 // be compared with ==.
 type Target struct {
 	kind targetKind
@@ -97,14 +97,7 @@ type Channel struct {
 // said to whom it reaches then. It fails with ErrTarget for what is no room's
 // name and no other peer, with ErrTooMany beyond MaxOpenChannels, or ErrClosed.
 func (s *Session) Speak(to Target) (*Channel, error) {
-	name := to.room
-	switch {
-	case to.kind == toPeer && (to.peer == "" || len(to.peer) > maxNamedID || to.peer == s.Self()), to.kind == toNobody:
-		return nil, fmt.Errorf("%w: nobody else", ErrTarget)
-	case to.kind != toRoom:
-		name = "any"
-	}
-	if err := s.checkRoom(name); err != nil {
+	if err := s.checkTarget(to); err != nil {
 		return nil, err
 	}
 	c := &Channel{s: s, to: to, open: true, gain: 1}
@@ -120,6 +113,18 @@ func (s *Session) Speak(to Target) (*Channel, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// checkTarget returns nil for what may be spoken to, now or later.
+func (s *Session) checkTarget(to Target) error {
+	name := to.room
+	switch {
+	case to.kind == toPeer && (to.peer == "" || len(to.peer) > maxNamedID || to.peer == s.Self()), to.kind == toNobody:
+		return fmt.Errorf("%w: nobody else", ErrTarget)
+	case to.kind != toRoom:
+		name = "any"
+	}
+	return s.checkRoom(name)
 }
 
 // Target is whom the channel speaks to.

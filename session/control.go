@@ -44,6 +44,7 @@ func (c *conversation) runControl() {
 			c.sendHello(p)
 			c.sendState(p)
 			c.lookAtRooms(p, now)
+			c.lookAtMessages(p, now)
 			c.sendReport(p, now)
 		}
 		if adapts {
@@ -77,6 +78,7 @@ func (c *conversation) sendHello(p *peer) {
 		Name:          wire.Clip(c.cfg.Name, wire.MaxName),
 		State:         c.ownState(p),
 		Rooms:         c.s.wishes().used,
+		Capabilities:  []string{wire.Messages},
 	}}}
 	if !c.sendControl(p, hello) {
 		return
@@ -172,6 +174,10 @@ func (c *conversation) Control(id identity.PeerID, b []byte) {
 		c.heardReport(p, kind.Report)
 	case *wire.Control_Rooms:
 		c.heardRooms(p, kind.Rooms)
+	case *wire.Control_Part:
+		c.heardPart(p, kind.Part)
+	case *wire.Control_Taken:
+		c.heardTaken(p, kind.Taken)
 	case *wire.Control_Bye:
 		c.heardBye(p, kind.Bye)
 	}
@@ -185,6 +191,7 @@ func (c *conversation) heardHello(p *peer, h *wire.Hello) {
 	g.incompatible = incompatibility(h, c.cfg.Codec.Name())
 	p.rooms.follows = h.GetRooms()
 	p.remote.name = wire.Clean(h.GetName(), wire.MaxName)
+	p.remote.messages = slices.Contains(h.GetCapabilities(), wire.Messages)
 	p.applyStateLocked(h.GetState())
 	c.readdressLocked(p)
 	events := p.updateLocked()
@@ -240,6 +247,9 @@ func (c *conversation) heardBye(p *peer, b *wire.Bye) {
 		p.gone = "left"
 	}
 	reason := p.gone
+	p.deliverLocked(c) // what it said before
+	p.outbox.resetLocked()
+	p.letters.newEpoch()
 	p.greeting = greeting{over: true}
 	p.rooms, p.verdicts = peerRooms{}, verdicts{}
 	p.hearing.ungreeted.Store(0)

@@ -11,5 +11,6 @@ var (
 	ErrUnknownPeer = errors.New("session: peer has not joined")
 	ErrTarget      = errors.New("session: can't be spoken or listened to")
 	ErrTooMany     = errors.New("session: more than allowed")
+	ErrMessage     = errors.New("session: a message that can't be sent")
 	ErrStuck       = errors.New("session: a source, sink or tap did not return in time")
 )

@@ -16,6 +16,8 @@ const EventBuffer = 256
 const (
 	peerEvents  = 16
 	knockEvents = 64
+	peerTexts   = 16 // messages of one peer
+	allTexts    = 64 // of all peers
 )
 
 // eventQueue hands events over in order. Of what a peer causes beyond its share
@@ -36,6 +38,7 @@ type eventQueue struct {
 type owner struct {
 	peer  identity.PeerID // empty for what is nobody's
 	knock bool
+	text  bool // a message of the peer
 }
 
 func ownerOf(e Event) (o owner, share int) {
@@ -58,6 +61,10 @@ func ownerOf(e Event) (o owner, share int) {
 		o.peer = e.Peer
 	case Speaking:
 		o.peer = e.Peer
+	case TextReceived:
+		return owner{peer: e.Peer, text: true}, peerTexts
+	case DataReceived:
+		return owner{peer: e.Peer, text: true}, peerTexts
 	default:
 		return owner{}, EventBuffer
 	}
@@ -92,6 +99,23 @@ func (q *eventQueue) emit(e Event) {
 		})
 		q.held = append(q.held, e)
 	}
+}
+
+// offer puts an event if there is room in the share of its peer, in that of all
+// messages, and in the queue, and reports whether that is so: who offers it keeps it
+// otherwise, and nothing of others is pushed out for it.
+func (q *eventQueue) offer(e Event) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return true
+	}
+	o, share := ownerOf(e)
+	if len(q.ch) == EventBuffer || q.waitingLocked(o) >= share || q.textsLocked() >= allTexts {
+		return false
+	}
+	q.putLocked(e)
+	return true
 }
 
 // flush hands over what was held back and has room now. It is called again and
@@ -141,9 +165,17 @@ func (q *eventQueue) holdsLocked(o owner) bool {
 
 // waitingLocked is how many events of an owner nobody has read yet: they are
 // among those that were put in last.
-func (q *eventQueue) waitingLocked(o owner) (n int) {
+func (q *eventQueue) waitingLocked(o owner) int {
+	return q.countLocked(func(of owner) bool { return of == o })
+}
+
+func (q *eventQueue) textsLocked() int {
+	return q.countLocked(func(of owner) bool { return of.text })
+}
+
+func (q *eventQueue) countLocked(is func(owner) bool) (n int) {
 	for i := range len(q.ch) {
-		if q.owners[(q.put-1-i+EventBuffer)%EventBuffer] == o {
+		if is(q.owners[(q.put-1-i+EventBuffer)%EventBuffer]) {
 			n++
 		}
 	}

@@ -69,6 +69,24 @@ type (
 		Active bool
 	}
 
+	// TextReceived says that a peer sent a text that it may send, to somebody we
+	// are or listen to. What can't be printed in it, but new lines and tabs, was
+	// replaced by U+FFFD. Texts and data of one peer come in the order in which
+	// they were sent, each once; see SendText.
+	TextReceived struct {
+		Peer identity.PeerID
+		To   Target // a room, Everyone, or Whisper of this side
+		Text string
+	}
+
+	// DataReceived is the same of data. Data belongs to who receives the event.
+	DataReceived struct {
+		Peer  identity.PeerID
+		To    Target // a room, Everyone, or Whisper of this side
+		Topic string // any bytes of UTF-8
+		Data  []byte
+	}
+
 	// Knocked says that a peer that has not joined wants to talk, be it one
 	// that was just taken off the list here and not there. PeerJoined within a
 	// few seconds lets it in without another knock.
@@ -111,6 +129,8 @@ func (PathChanged) event()      {}
 func (PeerState) event()        {}
 func (RoomsChanged) event()     {}
 func (Speaking) event()         {}
+func (TextReceived) event()     {}
+func (DataReceived) event()     {}
 func (Knocked) event()          {}
 func (DeviceChanged) event()    {}
 func (SourceEnded) event()      {}

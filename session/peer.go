@@ -19,6 +19,7 @@ type peer struct {
 	player   *player     // as one whom we hear; has a lock of its own
 	hearing  hearing     // runPlayback's
 	inbox    inbox       // the transport's
+	outbox   outbox      // messages to it; has a lock of its own, and mu
 
 	mu       sync.Mutex // guards what follows
 	path     link.Path
@@ -28,6 +29,7 @@ type peer struct {
 	report   reportState
 	rooms    peerRooms
 	verdicts verdicts
+	letters  letters   // what it sends of messages
 	reached  bool      // what we say goes to it, if it can
 	gone     string    // why it took leave; empty if it didn't
 	told     PeerState // what the application was last told of it
@@ -51,6 +53,7 @@ type remoteState struct {
 	muted        bool
 	deafened     bool
 	captureDelay time.Duration
+	messages     bool // it takes texts and data
 }
 
 func newPeer(c *conversation, id identity.PeerID, set *peerSettings) (*peer, error) {

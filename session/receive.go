@@ -54,6 +54,8 @@ func (c *conversation) PathChanged(id identity.PeerID, path link.Path) {
 		p.hearing.ungreeted.Store(int64(time.Since(c.started) + greetingLate))
 		p.remote = remoteState{}
 		p.rooms, p.verdicts = peerRooms{}, verdicts{}
+		p.outbox.resetLocked()
+		p.letters.newEpoch()
 		c.readdressLocked(p)
 		p.report = reportState{before: p.player.jitterStats(), carries: newCongestion()}
 		p.listener.plan.Store(0)

@@ -254,8 +254,8 @@ func TestUnusedRoomsCostNoByte(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		talker.SetPeerBlocked(listener.id, true)
 		time.Sleep(200 * time.Millisecond)
-		// Hello and state as the version before rooms wrote them.
-		want := []string{"0a14080110011a04746573742a080800100018a09c01", "12080801100018a09c01", "12080801100118a09c01"}
+		// Hello and state as the version before rooms wrote them, and that messages are taken.
+		want := []string{"0a1e080110011a04746573742a080800100018a09c013a086d65737361676573", "12080801100018a09c01", "12080801100118a09c01"}
 		var got []string
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -50,6 +50,8 @@ type PeerStats struct {
 	Level     float64 // of its voice: RMS in dBFS
 	Joined    time.Time
 
+	Messages MessageStats // texts and data, both ways
+
 	// What it hears of us.
 	Addressed           bool    // what is said goes to it: a channel reaches it, and it isn't blocked or refused
 	Sent                uint64  // packets given to the link
@@ -126,6 +128,7 @@ func (c *conversation) peerStats(p *peer) PeerStats {
 	st.Muted, st.Deafened = p.remote.muted, p.remote.deafened
 	st.ReportedLoss, st.ReportedUnrecovered = p.report.last.network, p.report.last.unrecovered
 	st.FixedDelay = p.remote.captureDelay
+	st.Messages = p.messageStatsLocked()
 	p.mu.Unlock()
 	p.player.stats(&st)
 	st.FixedDelay += c.speaker.latency()

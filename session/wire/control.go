@@ -31,6 +31,24 @@ const (
 	MaxRoomsLeft    = 64  // that a message may leave
 	MaxRoomName     = 64  // and at least 1
 	MaxToken        = 512 // so that it fits a message with some rooms
+	MaxPart         = 800 // of a text or data, so that it fits with its head
+	MaxText         = 4 << 10
+	MaxData         = 16 << 10
+	MaxTopic        = 64
+)
+
+// What a Head calls the receiver alone, everyone, and a room.
+const (
+	HeadAlone uint32 = iota
+	HeadEveryone
+	HeadRoom
+)
+
+// Messages is the capability of a peer that takes texts and data, and
+// PartWindow how many parts of them it takes beyond those that it said it took.
+const (
+	Messages   = "messages"
+	PartWindow = 8
 )
 
 // Errors of control messages. They are wrapped, so compare with errors.Is.
@@ -79,7 +97,33 @@ func check(m *Control) error {
 	if len(m.GetBye().GetReason()) > MaxReason {
 		return fmt.Errorf("%w: reason of %d bytes", ErrControlLimit, len(m.GetBye().GetReason()))
 	}
+	if err := checkPart(m.GetPart()); err != nil {
+		return err
+	}
 	return checkRooms(m.GetRooms())
+}
+
+func checkPart(p *Part) error {
+	if len(p.GetBody()) > MaxPart {
+		return fmt.Errorf("%w: part of %d bytes", ErrControlLimit, len(p.GetBody()))
+	}
+	h := p.GetHead()
+	if h == nil {
+		return nil
+	}
+	room, limit := len(h.GetRoom()), uint32(MaxText)
+	if h.GetData() {
+		limit = MaxData
+	}
+	switch {
+	case h.GetTarget() > HeadRoom, room > MaxRoomName, (room > 0) != (h.GetTarget() == HeadRoom):
+		return fmt.Errorf("%w: message to target %d, room of %d bytes", ErrControlLimit, h.GetTarget(), room)
+	case len(h.GetTopic()) > MaxTopic, h.GetTopic() != "" && !h.GetData():
+		return fmt.Errorf("%w: topic of %d bytes", ErrControlLimit, len(h.GetTopic()))
+	case h.GetLength() > limit, h.GetLength() == 0 && !h.GetData():
+		return fmt.Errorf("%w: message of %d bytes", ErrControlLimit, h.GetLength())
+	}
+	return nil
 }
 
 func checkRooms(r *Rooms) error {
@@ -122,4 +166,19 @@ func Clean(text string, limit int) string {
 		}
 		return utf8.RuneError
 	}, text), limit)
+}
+
+// CleanText makes a message of a peer fit to be shown to people, at a terminal
+// too: new lines, tabs, all spaces and the joiners and marks that scripts and
+// emoji need stay; what else can't be printed is replaced by U+FFFD, control
+// characters and those that turn the direction of writing of what follows among
+// them. A line ends in "\n".
+func CleanText(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\t', r >= 0x200c && r <= 0x200f, unicode.IsPrint(r), unicode.Is(unicode.Zs, r):
+			return r
+		}
+		return utf8.RuneError
+	}, strings.ReplaceAll(text, "\r\n", "\n"))
 }

@@ -34,6 +34,8 @@ type Control struct {
 	//	*Control_Report
 	//	*Control_Bye
 	//	*Control_Rooms
+	//	*Control_Part
+	//	*Control_Taken
 	Kind          isControl_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -121,6 +123,24 @@ func (x *Control) GetRooms() *Rooms {
 	return nil
 }
 
+func (x *Control) GetPart() *Part {
+	if x != nil {
+		if x, ok := x.Kind.(*Control_Part); ok {
+			return x.Part
+		}
+	}
+	return nil
+}
+
+func (x *Control) GetTaken() *Taken {
+	if x != nil {
+		if x, ok := x.Kind.(*Control_Taken); ok {
+			return x.Taken
+		}
+	}
+	return nil
+}
+
 type isControl_Kind interface {
 	isControl_Kind()
 }
@@ -145,6 +165,14 @@ type Control_Rooms struct {
 	Rooms *Rooms `protobuf:"bytes,5,opt,name=rooms,proto3,oneof"`
 }
 
+type Control_Part struct {
+	Part *Part `protobuf:"bytes,6,opt,name=part,proto3,oneof"`
+}
+
+type Control_Taken struct {
+	Taken *Taken `protobuf:"bytes,7,opt,name=taken,proto3,oneof"`
+}
+
 func (*Control_Hello) isControl_Kind() {}
 
 func (*Control_State) isControl_Kind() {}
@@ -154,6 +182,10 @@ func (*Control_Report) isControl_Kind() {}
 func (*Control_Bye) isControl_Kind() {}
 
 func (*Control_Rooms) isControl_Kind() {}
+
+func (*Control_Part) isControl_Kind() {}
+
+func (*Control_Taken) isControl_Kind() {}
 
 // Hello is the first message of an epoch, from both sides. No voice is sent
 // before both arrived.
@@ -574,17 +606,197 @@ func (x *Room) GetName() string {
 	return ""
 }
 
+// Part is a piece of a text or of an application's data. Of one sender they come
+// in order, and all parts of one message before the next one begins. Only a peer
+// with the capability "messages" is sent any.
+type Part struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Head          *Head                  `protobuf:"bytes,1,opt,name=head,proto3" json:"head,omitempty"` // of the message that begins with this part; absent: the one before goes on
+	Body          []byte                 `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"` // what comes next of it, at most 800 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Part) Reset() {
+	*x = Part{}
+	mi := &file_control_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Part) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Part) ProtoMessage() {}
+
+func (x *Part) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Part.ProtoReflect.Descriptor instead.
+func (*Part) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Part) GetHead() *Head {
+	if x != nil {
+		return x.Head
+	}
+	return nil
+}
+
+func (x *Part) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+// Head says what a message is, and to whom.
+type Head struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        uint32                 `protobuf:"varint,1,opt,name=target,proto3" json:"target,omitempty"` // 0 the receiver alone, 1 everyone, 2 a room
+	Room          string                 `protobuf:"bytes,2,opt,name=room,proto3" json:"room,omitempty"`      // its name, if it is one, at most 64 bytes
+	Data          bool                   `protobuf:"varint,3,opt,name=data,proto3" json:"data,omitempty"`     // it is an application's data; else text in UTF-8
+	Topic         string                 `protobuf:"bytes,4,opt,name=topic,proto3" json:"topic,omitempty"`    // of data, for the application, at most 64 bytes
+	Length        uint32                 `protobuf:"varint,5,opt,name=length,proto3" json:"length,omitempty"` // of the whole message in bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Head) Reset() {
+	*x = Head{}
+	mi := &file_control_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Head) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Head) ProtoMessage() {}
+
+func (x *Head) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Head.ProtoReflect.Descriptor instead.
+func (*Head) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Head) GetTarget() uint32 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
+}
+
+func (x *Head) GetRoom() string {
+	if x != nil {
+		return x.Room
+	}
+	return ""
+}
+
+func (x *Head) GetData() bool {
+	if x != nil {
+		return x.Data
+	}
+	return false
+}
+
+func (x *Head) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *Head) GetLength() uint32 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+// Taken says how many parts the sender has taken in this epoch. A peer may send
+// eight more than that.
+type Taken struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Parts         uint64                 `protobuf:"varint,1,opt,name=parts,proto3" json:"parts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Taken) Reset() {
+	*x = Taken{}
+	mi := &file_control_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Taken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Taken) ProtoMessage() {}
+
+func (x *Taken) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Taken.ProtoReflect.Descriptor instead.
+func (*Taken) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Taken) GetParts() uint64 {
+	if x != nil {
+		return x.Parts
+	}
+	return 0
+}
+
 var File_control_proto protoreflect.FileDescriptor
 
 const file_control_proto_rawDesc = "" +
 	"\n" +
-	"\rcontrol.proto\x12\x11parley.session.v1\"\x88\x02\n" +
+	"\rcontrol.proto\x12\x11parley.session.v1\"\xe9\x02\n" +
 	"\aControl\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.parley.session.v1.HelloH\x00R\x05hello\x120\n" +
 	"\x05state\x18\x02 \x01(\v2\x18.parley.session.v1.StateH\x00R\x05state\x123\n" +
 	"\x06report\x18\x03 \x01(\v2\x19.parley.session.v1.ReportH\x00R\x06report\x12*\n" +
 	"\x03bye\x18\x04 \x01(\v2\x16.parley.session.v1.ByeH\x00R\x03bye\x120\n" +
-	"\x05rooms\x18\x05 \x01(\v2\x18.parley.session.v1.RoomsH\x00R\x05roomsB\x06\n" +
+	"\x05rooms\x18\x05 \x01(\v2\x18.parley.session.v1.RoomsH\x00R\x05rooms\x12-\n" +
+	"\x04part\x18\x06 \x01(\v2\x17.parley.session.v1.PartH\x00R\x04part\x120\n" +
+	"\x05taken\x18\a \x01(\v2\x18.parley.session.v1.TakenH\x00R\x05takenB\x06\n" +
 	"\x04kind\"\x83\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12%\n" +
@@ -621,7 +833,18 @@ const file_control_proto_rawDesc = "" +
 	"\x06_token\"2\n" +
 	"\x04Room\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04nameB-Z+github.com/parley-voice/parley/session/wireb\x06proto3"
+	"\x04name\x18\x02 \x01(\tR\x04name\"G\n" +
+	"\x04Part\x12+\n" +
+	"\x04head\x18\x01 \x01(\v2\x17.parley.session.v1.HeadR\x04head\x12\x12\n" +
+	"\x04body\x18\x02 \x01(\fR\x04body\"t\n" +
+	"\x04Head\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\rR\x06target\x12\x12\n" +
+	"\x04room\x18\x02 \x01(\tR\x04room\x12\x12\n" +
+	"\x04data\x18\x03 \x01(\bR\x04data\x12\x14\n" +
+	"\x05topic\x18\x04 \x01(\tR\x05topic\x12\x16\n" +
+	"\x06length\x18\x05 \x01(\rR\x06length\"\x1d\n" +
+	"\x05Taken\x12\x14\n" +
+	"\x05parts\x18\x01 \x01(\x04R\x05partsB-Z+github.com/parley-voice/parley/session/wireb\x06proto3"
 
 var (
 	file_control_proto_rawDescOnce sync.Once
@@ -635,7 +858,7 @@ func file_control_proto_rawDescGZIP() []byte {
 	return file_control_proto_rawDescData
 }
 
-var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_control_proto_goTypes = []any{
 	(*Control)(nil), // 0: parley.session.v1.Control
 	(*Hello)(nil),   // 1: parley.session.v1.Hello
@@ -644,20 +867,26 @@ var file_control_proto_goTypes = []any{
 	(*Bye)(nil),     // 4: parley.session.v1.Bye
 	(*Rooms)(nil),   // 5: parley.session.v1.Rooms
 	(*Room)(nil),    // 6: parley.session.v1.Room
+	(*Part)(nil),    // 7: parley.session.v1.Part
+	(*Head)(nil),    // 8: parley.session.v1.Head
+	(*Taken)(nil),   // 9: parley.session.v1.Taken
 }
 var file_control_proto_depIdxs = []int32{
-	1, // 0: parley.session.v1.Control.hello:type_name -> parley.session.v1.Hello
-	2, // 1: parley.session.v1.Control.state:type_name -> parley.session.v1.State
-	3, // 2: parley.session.v1.Control.report:type_name -> parley.session.v1.Report
-	4, // 3: parley.session.v1.Control.bye:type_name -> parley.session.v1.Bye
-	5, // 4: parley.session.v1.Control.rooms:type_name -> parley.session.v1.Rooms
-	2, // 5: parley.session.v1.Hello.state:type_name -> parley.session.v1.State
-	6, // 6: parley.session.v1.Rooms.joined:type_name -> parley.session.v1.Room
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	1,  // 0: parley.session.v1.Control.hello:type_name -> parley.session.v1.Hello
+	2,  // 1: parley.session.v1.Control.state:type_name -> parley.session.v1.State
+	3,  // 2: parley.session.v1.Control.report:type_name -> parley.session.v1.Report
+	4,  // 3: parley.session.v1.Control.bye:type_name -> parley.session.v1.Bye
+	5,  // 4: parley.session.v1.Control.rooms:type_name -> parley.session.v1.Rooms
+	7,  // 5: parley.session.v1.Control.part:type_name -> parley.session.v1.Part
+	9,  // 6: parley.session.v1.Control.taken:type_name -> parley.session.v1.Taken
+	2,  // 7: parley.session.v1.Hello.state:type_name -> parley.session.v1.State
+	6,  // 8: parley.session.v1.Rooms.joined:type_name -> parley.session.v1.Room
+	8,  // 9: parley.session.v1.Part.head:type_name -> parley.session.v1.Head
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_control_proto_init() }
@@ -671,6 +900,8 @@ func file_control_proto_init() {
 		(*Control_Report)(nil),
 		(*Control_Bye)(nil),
 		(*Control_Rooms)(nil),
+		(*Control_Part)(nil),
+		(*Control_Taken)(nil),
 	}
 	file_control_proto_msgTypes[2].OneofWrappers = []any{}
 	file_control_proto_msgTypes[5].OneofWrappers = []any{}
@@ -680,7 +911,7 @@ func file_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_proto_rawDesc), len(file_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/proto"
+
+	"github.com/parley-voice/parley/p2p/link"
 )
 
 var controlCases = []struct {
@@ -27,6 +29,10 @@ var controlCases = []struct {
 	{"rooms", &Control{Kind: &Control_Rooms{Rooms: &Rooms{
 		NamedOnly: new(true), Joined: []*Room{{Number: 0, Name: "team"}, {Number: 300, Name: "Zuschauer"}}, Left: []uint32{1, 299}, Token: []byte("let me in"),
 	}}}},
+	{"part-text", &Control{Kind: &Control_Part{Part: &Part{Head: &Head{Target: HeadRoom, Room: "team", Length: 3}, Body: []byte("hi!")}}}},
+	{"part-data", &Control{Kind: &Control_Part{Part: &Part{Head: &Head{Target: HeadEveryone, Data: true, Topic: "move", Length: 1000}, Body: []byte{1, 2}}}}},
+	{"part-more", &Control{Kind: &Control_Part{Part: &Part{Body: []byte{3, 4, 5}}}}},
+	{"taken", &Control{Kind: &Control_Taken{Taken: &Taken{Parts: 300}}}},
 	{"bye", &Control{Kind: &Control_Bye{Bye: &Bye{Reason: "stopped"}}}},
 }
 
@@ -92,6 +98,16 @@ func TestControlLimits(t *testing.T) {
 		"no room name": {Kind: &Control_Rooms{Rooms: &Rooms{Joined: []*Room{{Number: 1}}}}},
 		"room number":  {Kind: &Control_Rooms{Rooms: &Rooms{Joined: []*Room{{Name: "x", Number: MaxRoomNumber + 1}}}}},
 		"token":        {Kind: &Control_Rooms{Rooms: &Rooms{Token: make([]byte, MaxToken+1)}}},
+		"part":         part(nil, MaxPart+1),
+		"text":         part(&Head{Length: MaxText + 1}, 1),
+		"no text":      part(&Head{}, 0),
+		"data":         part(&Head{Data: true, Length: MaxData + 1}, 1),
+		"topic":        part(&Head{Data: true, Topic: long(MaxTopic + 1), Length: 1}, 1),
+		"text's topic": part(&Head{Topic: "x", Length: 1}, 1),
+		"target":       part(&Head{Target: HeadRoom + 1, Length: 1}, 1),
+		"part's room":  part(&Head{Target: HeadRoom, Room: long(MaxRoomName + 1), Length: 1}, 1),
+		"nameless":     part(&Head{Target: HeadRoom, Length: 1}, 1),
+		"other's room": part(&Head{Target: HeadEveryone, Room: "x", Length: 1}, 1),
 		"reason":       {Kind: &Control_Bye{Bye: &Bye{Reason: long(MaxReason + 1)}}},
 	}
 	for name, m := range cases {
@@ -108,6 +124,19 @@ func TestControlLimits(t *testing.T) {
 	}
 	if _, err := Unmarshal([]byte{0xff, 0xff}); !errors.Is(err, ErrControlFormat) {
 		t.Errorf("garbage: %v, want ErrControlFormat", err)
+	}
+}
+
+func part(h *Head, body int) *Control {
+	return &Control{Kind: &Control_Part{Part: &Part{Head: h, Body: make([]byte, body)}}}
+}
+
+// The largest part that may be sent fits a message of the link.
+func TestAPartFitsTheLink(t *testing.T) {
+	long := strings.Repeat("x", 64)
+	b, err := Marshal(part(&Head{Target: HeadRoom, Room: long[:MaxRoomName], Data: true, Topic: long[:MaxTopic], Length: MaxData}, MaxPart))
+	if err != nil || len(b) > link.MaxMessage {
+		t.Errorf("%d bytes, %v; the link takes %d", len(b), err, link.MaxMessage)
 	}
 }
 
@@ -141,6 +170,23 @@ func TestClean(t *testing.T) {
 	for _, c := range cases {
 		if got := Clean(c.in, 12); got != c.want {
 			t.Errorf("Clean(%q, 12) = %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
+func TestCleanText(t *testing.T) {
+	cases := []struct{ in, want string }{
+		{"two\r\nlines\n\tand a tab", "two\nlines\n\tand a tab"},
+		{"over\rwritten", "over\uFFFDwritten"},
+		{"\x1b[2Jgone", "\uFFFD[2Jgone"},
+		{"\u202eadA \u2066x", "\uFFFDadA \uFFFDx"},
+		{"a\u00a0b\u3000c", "a\u00a0b\u3000c"},
+		{"👩\u200d👧 می\u200cروم", "👩\u200d👧 می\u200cروم"},
+		{"line\u2028break", "line\uFFFDbreak"},
+	}
+	for _, c := range cases {
+		if got := CleanText(c.in); got != c.want {
+			t.Errorf("CleanText(%q) = %q, want %q", c.in, got, c.want)
 		}
 	}
 }
