@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/parley-voice/parley/audio"
@@ -246,12 +245,4 @@ func ratio(part, whole uint64) float64 {
 		return -1
 	}
 	return float64(part) / float64(whole)
-}
-
-// label is how a text is signed.
-func (d *door) label(id identity.PeerID) string {
-	if name := strings.TrimSpace(d.names[id]); name != "" {
-		return name + " …" + tail(id)
-	}
-	return "…" + tail(id)
 }

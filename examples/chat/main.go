@@ -42,8 +42,7 @@ func main() {
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 	default:
-		var ended *tui.EndedError
-		if errors.As(err, &ended) {
+		if ended, ok := errors.AsType[*tui.EndedError](err); ok {
 			os.Exit(ended.Code) // it has said why itself
 		}
 		fmt.Fprintln(os.Stderr, "chat:", err)

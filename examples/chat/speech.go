@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/parley-voice/parley/examples/chat/tui"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/session"
 )
@@ -51,11 +52,17 @@ func (s *speech) setWhisper(id identity.PeerID) error {
 
 // setRoom begins or ends to speak to a room.
 func (s *speech) setRoom(room string, on bool) error {
-	before := s.rooms
-	s.rooms = slices.DeleteFunc(slices.Clone(s.rooms), func(r string) bool { return r == room })
+	rooms := slices.DeleteFunc(slices.Clone(s.rooms), func(r string) bool { return r == room })
 	if on {
-		s.rooms = append(s.rooms, room)
+		rooms = append(rooms, room)
 	}
+	return s.setRooms(rooms)
+}
+
+// setRooms says to which rooms we speak, everyone if there are none.
+func (s *speech) setRooms(rooms []string) error {
+	before := s.rooms
+	s.rooms = rooms
 	err := s.apply()
 	if err != nil {
 		s.rooms = before
@@ -114,26 +121,27 @@ func (d *door) enterRooms() error {
 	return nil
 }
 
-// roomsCommand does what is typed about rooms, and returns the answer.
-func (d *door) roomsCommand(word, room string) string {
-	var err error
-	switch word {
-	case "hear":
-		if room == "all" {
-			d.voice.ListenToAll()
-		} else {
-			err = d.hear(room, true)
-		}
-	case "leave":
-		err = d.hear(room, false)
-	case "speak":
-		if room == "all" {
-			d.speech.rooms = nil
-			err = d.speech.apply()
-		} else {
-			err = d.speech.setRoom(room, !slices.Contains(d.speech.rooms, room))
-		}
+// hearCommand, leaveCommand and speakCommand do what is typed about rooms, and
+// return the answer.
+func (d *door) hearCommand(room string) string {
+	if room == "all" {
+		d.voice.ListenToAll()
+		return d.rooms()
 	}
+	return d.roomsOr(d.hear(room, true))
+}
+
+func (d *door) leaveCommand(room string) string { return d.roomsOr(d.hear(room, false)) }
+
+func (d *door) speakCommand(room string) string {
+	if room == "all" {
+		return d.roomsOr(d.speech.setRooms(nil))
+	}
+	return d.roomsOr(d.speech.setRoom(room, !slices.Contains(d.speech.rooms, room)))
+}
+
+// roomsOr says how things are now, or what went wrong.
+func (d *door) roomsOr(err error) string {
 	if err != nil {
 		return err.Error()
 	}
@@ -166,23 +174,37 @@ func (d *door) whisperTo(id identity.PeerID) string {
 	if d.speech.whisper == id {
 		id = ""
 	}
-	if err := d.speech.setWhisper(id); err != nil {
-		return err.Error()
-	}
-	return d.rooms()
+	return d.roomsOr(d.speech.setWhisper(id))
 }
 
 // say writes to whom we speak to.
-func (d *door) say(text string) error {
-	v, ok := any(d.voice.Session).(interface {
-		SendText(to session.Target, text string) error
-	})
-	if !ok {
-		return errors.New("no texts yet")
-	}
-	var failed error
+func (d *door) say(text string) (err error) {
 	for _, target := range d.speech.to() {
-		failed = errors.Join(failed, v.SendText(target, text))
+		err = errors.Join(err, d.voice.SendText(target, text))
 	}
-	return failed
+	return err
+}
+
+func (d *door) sayCommand(text string) string {
+	if err := d.say(text); err != nil {
+		return err.Error()
+	}
+	return "said"
+}
+
+// read shows a text that somebody wrote.
+func (d *door) read(e session.TextReceived) {
+	from := d.call(e.Peer)
+	if room, ok := e.To.Room(); ok {
+		from += fmt.Sprintf(" in %q", room)
+	} else if _, ok := e.To.Peer(); ok {
+		from += " to you alone"
+	}
+	if screen, ok := d.out.(*tui.Screen); ok {
+		screen.Hear(from, e.Text)
+		return
+	}
+	for line := range strings.SplitSeq(e.Text, "\n") {
+		d.printf("%s: %s\n", from, tui.Clean(line))
+	}
 }

@@ -66,6 +66,8 @@ func (m *Model) write() tea.Cmd {
 		to := m.audience()
 		if err := m.cfg.Chat.Say(text); err != nil {
 			m.fail(err)
+			m.write() // what was written isn't lost
+			m.input.insert(text)
 			return nil
 		}
 		m.add(ours, "you to "+to, text)

@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"strings"
+
 	tea "charm.land/bubbletea/v2"
 )
 
@@ -120,9 +122,9 @@ func (m *Model) keyLine(w int) string {
 	}
 	var must, may []string
 	for _, b := range m.bindings() {
-		switch {
-		case b.short == "":
-		case b.short == "help" || b.short == "quit" || b.short == "back":
+		switch b.short {
+		case "":
+		case "help", "quit", "back":
 			must = append(must, b.label(), b.short)
 		default:
 			may = append(may, b.label(), b.short)
@@ -137,15 +139,15 @@ func (m *Model) keyHints(w int, may, must []string) string {
 	for i := 0; i < len(must); i += 2 {
 		w -= size(must[i], must[i+1])
 	}
-	var line string
+	var line strings.Builder
 	for i := 0; i < len(may) && size(may[i], may[i+1]) <= w; i += 2 {
 		w -= size(may[i], may[i+1])
-		line += m.hint(may[i], may[i+1])
+		line.WriteString(m.hint(may[i], may[i+1]))
 	}
 	for i := 0; i < len(must); i += 2 {
-		line += m.hint(must[i], must[i+1])
+		line.WriteString(m.hint(must[i], must[i+1]))
 	}
-	return line
+	return line.String()
 }
 
 func (m *Model) hint(key, what string) string {

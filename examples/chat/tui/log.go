@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -49,14 +50,17 @@ func (r *record) scroll(lines int) { r.back = max(0, r.back+lines) }
 func (r *record) lines(th *theme, w, n int) []string {
 	var drawn [][]string
 	total := 0
-	for i := len(r.entries) - 1; i >= 0 && total < n+r.back; i-- {
-		d := r.entries[i].draw(th, w)
+	for _, e := range slices.Backward(r.entries) {
+		if total >= n+r.back {
+			break
+		}
+		d := e.draw(th, w)
 		drawn = append(drawn, d)
 		total += len(d)
 	}
 	all := make([]string, 0, total)
-	for i := len(drawn) - 1; i >= 0; i-- {
-		all = append(all, drawn[i]...)
+	for _, d := range slices.Backward(drawn) {
+		all = append(all, d...)
 	}
 	r.back = min(r.back, max(0, total-n))
 	all = all[max(0, len(all)-n-r.back) : len(all)-r.back]

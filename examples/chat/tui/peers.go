@@ -59,11 +59,11 @@ func peerColumns(w int) (list []column, name int) {
 // peerLines draws the list of peers, its titles first, in at most n lines.
 func (m *Model) peerLines(w, n int) []string {
 	list, name := peerColumns(w)
-	titles := strings.Repeat(" ", rowStart) + fit("who", name)
+	titles := []string{strings.Repeat(" ", rowStart) + fit("who", name)}
 	for _, c := range list {
-		titles += " " + place(c.title, c.width, c.right)
+		titles = append(titles, place(c.title, c.width, c.right))
 	}
-	lines := []string{m.th.dim.Styled(titles)}
+	lines := []string{m.th.dim.Styled(strings.Join(titles, " "))}
 	if len(m.state.Peers) == 0 {
 		return append(lines, fit("    nobody yet: "+keyOf("invite")+" shows what to give to others", w))
 	}

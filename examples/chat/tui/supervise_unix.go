@@ -96,17 +96,17 @@ func runChild() (code int, crashed bool, said []byte, err error) {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP)
 	defer close(signals)
 	defer signal.Stop(signals)
-	if err := cmd.Start(); err != nil {
+	if err = cmd.Start(); err != nil {
 		return 0, false, nil, fmt.Errorf("start: %w", err)
 	}
 	_ = alive.Close() // the child has its own
 	go passOn(signals, cmd.Process)
 	err = cmd.Wait()
-	var exit *exec.ExitError
+	exit, ok := errors.AsType[*exec.ExitError](err)
 	switch {
 	case err == nil:
 		return 0, false, stderr.bytes(), nil
-	case !errors.As(err, &exit):
+	case !ok:
 		return 0, true, stderr.bytes(), fmt.Errorf("wait: %w", err)
 	case exit.Exited():
 		// Go's runtime ends with 2 when it panics.

@@ -141,7 +141,7 @@ func (m *Model) headLine() string {
 	if m.state.Lobby != "" {
 		left += m.th.dim.Styled("  room " + Clean(m.state.Lobby))
 	}
-	right := ""
+	var marks []string
 	for _, mark := range []struct {
 		on   bool
 		text string
@@ -149,10 +149,10 @@ func (m *Model) headLine() string {
 		{m.state.Recording, " RECORDING "}, {m.state.Muted, " MUTED "}, {m.state.Deafened, " DEAFENED "},
 	} {
 		if mark.on {
-			right += m.th.alert.Styled(mark.text) + " "
+			marks = append(marks, m.th.alert.Styled(mark.text))
 		}
 	}
-	right += m.th.dim.Styled(m.cfg.Now().Format("15:04")) + " "
+	right := strings.Join(append(marks, m.th.dim.Styled(m.cfg.Now().Format("15:04"))), " ") + " "
 	return fit(left, m.w-width(right)) + right
 }
 
