@@ -34,8 +34,8 @@ func TestKeys(t *testing.T) {
 		{"unblock", "j j b b", func(s State) bool { return !s.Peers[2].Blocked }, "clara is no longer blocked"},
 		{"back up the list", "j j k x", func(s State) bool { return s.Peers[1].Silenced }, "ben"},
 		{"beyond the end of the list", "j j j j j j j j j x", func(s State) bool { return s.Peers[5].Silenced }, "fritz"},
-		{"whisper", "down w", func(s State) bool { return s.Whisper == ben }, "WHISPERING to ben alone"},
-		{"whisper to another", "down w down w", func(s State) bool { return s.Whisper == clara }, "WHISPERING to clara alone"},
+		{"whisper", "down w", func(s State) bool { return s.Whisper == ben }, "WHISPERING to ben "},
+		{"whisper to another", "down w down w", func(s State) bool { return s.Whisper == clara }, "WHISPERING to clara "},
 		{"whisper no longer", "down w w", func(s State) bool { return s.Whisper == "" }, "no longer whispering"},
 		{"let in", "l", func(s State) bool { return s.Peers[0].ID == gerd && !s.Peers[0].Knocks }, "let in"},
 		{"let in who doesn't knock", "down l", func(s State) bool { return s.Peers[0].Knocks }, "choose somebody who knocks"},
@@ -165,6 +165,8 @@ func TestPushToTalk(t *testing.T) {
 		t.Error("the key is down in another mode")
 	}
 	tab.presses("v")
+	tab.passes(refresh)
+	tab.wantSeen(t, "while you hold space")
 	for _, step := range []struct {
 		what string
 		do   func()
@@ -172,6 +174,7 @@ func TestPushToTalk(t *testing.T) {
 	}{
 		{"pressed", func() { tab.presses("space") }, true},
 		{"tapped only, so it stays", func() { tab.passes(time.Minute) }, true},
+		{"which is said", func() { tab.wantSeen(t, "until space ends it") }, true},
 		{"tapped again", func() { tab.presses("space") }, false},
 		{"held", func() {
 			tab.passes(time.Second)

@@ -175,10 +175,15 @@ func (m *Model) ownLine() string {
 	if st.Speaker != "" {
 		line += m.th.bad.Styled("speaker: "+Clean(st.Speaker)) + "  "
 	}
-	if st.Whisper != "" {
-		return line + m.th.alert.Styled(" WHISPERING to "+m.audience()+" ") + m.th.dim.Styled(" "+modeWords(st.Mode))
+	when := modeWords(st.Mode)
+	if m.talk.state == keyLatched {
+		when = "until space ends it"
 	}
-	return line + m.th.dim.Styled("to ") + m.audience() + m.th.dim.Styled(", "+modeWords(st.Mode))
+	to := m.th.dim.Styled("to ") + m.audience()
+	if st.Whisper != "" {
+		to = m.th.alert.Styled(" WHISPERING to " + m.audience() + " ")
+	}
+	return line + to + m.th.dim.Styled(", "+when)
 }
 
 // onAir says in one word whether we are heard now.
@@ -199,7 +204,7 @@ func (m *Model) audience() string {
 	if id := m.state.Whisper; id != "" {
 		for i := range m.state.Peers {
 			if m.state.Peers[i].ID == id {
-				return nameOf(&m.state.Peers[i]) + " alone"
+				return nameOf(&m.state.Peers[i])
 			}
 		}
 		return "one who isn't here"
