@@ -2,6 +2,8 @@ package tui
 
 import (
 	"errors"
+	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -205,3 +207,10 @@ func peerID(n int) identity.PeerID {
 	}
 	return identity.PeerID(b)
 }
+
+// colour is an escape sequence that sets one.
+var colour = regexp.MustCompile(`\x1b\[[0-9;]*\b(3[0-7]|38;[25];[0-9;]+|9[0-7])m`)
+
+func nan() float64 { return math.NaN() }
+
+func stripped(s string) string { return ansi.Strip(s) }

@@ -3,8 +3,10 @@ package tui
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +112,28 @@ func compare(t *testing.T, path, got string) {
 	if !bytes.Equal(want, []byte(got)) {
 		t.Errorf("%s (go test -run TestScreens -update writes it anew): got\n%s\nwant\n%s", path, got, want)
 	}
+}
+
+// The screens in the document are those of testdata.
+func TestScreensInTheDocument(t *testing.T) {
+	path := filepath.Join("..", "..", "..", "docs", "chat.md")
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile("(?s)<!-- screen ([a-z0-9-]+) -->\n```text\n.*?```")
+	if n := len(shown.FindAll(before, -1)); n != 2 {
+		t.Errorf("the document shows %d screens", n)
+	}
+	after := shown.ReplaceAllFunc(before, func(block []byte) []byte {
+		name := shown.FindSubmatch(block)[1]
+		screen, err := os.ReadFile(filepath.Join("testdata", string(name)+".txt"))
+		if err != nil {
+			t.Error(err)
+		}
+		return fmt.Appendf(nil, "<!-- screen %s -->\n```text\n%s```", name, screen)
+	})
+	compare(t, path, string(after))
 }
 
 // trim takes away what no eye sees.
