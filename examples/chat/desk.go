@@ -146,7 +146,10 @@ func (d *desk) SetMode(mode session.Mode) error { return d.voice.SetMode(mode) }
 
 func (d *desk) SetVolume(id identity.PeerID, volume float32) { d.voice.SetPeerVolume(id, volume) }
 func (d *desk) SetSilenced(id identity.PeerID, on bool)      { d.voice.SetPeerMuted(id, on) }
-func (d *desk) SetBlocked(id identity.PeerID, on bool)       { d.voice.SetPeerBlocked(id, on) }
+func (d *desk) SetBlocked(id identity.PeerID, on bool) {
+	d.forgetKnock(id)
+	d.voice.SetPeerBlocked(id, on)
+}
 
 func (d *desk) LetIn(id identity.PeerID) error   { return d.admit(id) }
 func (d *desk) Whisper(id identity.PeerID) error { return d.speech.setWhisper(id) }

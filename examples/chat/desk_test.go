@@ -201,6 +201,15 @@ func TestTheDesk(t *testing.T) {
 		if err := desk.Use(tui.Device{}); err == nil {
 			t.Error("a device is switched that there isn't")
 		}
+		dirk := h.comes(t, 3, "dirk")
+		if st = look(); !st.Peers[0].Knocks {
+			t.Errorf("dirk knocks: %+v", st.Peers)
+		}
+		desk.SetBlocked(dirk.Self(), true)
+		h.knock(dirk.Self())
+		if st = look(); st.Peers[0].Knocks {
+			t.Errorf("dirk is blocked and knocks: %+v", st.Peers)
+		}
 		_ = ben.Stop()
 		h.passes(time.Second)
 		if look(); len(desk.windows) != 1 {

@@ -114,8 +114,11 @@ func (d *door) listed(id identity.PeerID) bool {
 	return d.members[id] || slices.ContainsFunc(d.opt.peers, func(p identity.Peer) bool { return p.ID == id })
 }
 
-// knock answers somebody who isn't on the list.
+// knock answers somebody who isn't on the list; not who is blocked.
 func (d *door) knock(id identity.PeerID) {
+	if d.voice.PeerBlocked(id) {
+		return
+	}
 	switch d.opt.accept {
 	case "any":
 		if err := d.admit(id); err != nil {

@@ -134,7 +134,7 @@ func (m *Model) toggleSilenced() tea.Cmd {
 }
 
 func (m *Model) toggleBlocked() tea.Cmd {
-	if p := m.chosen(); p != nil {
+	if p := m.selectedPeer(); p != nil {
 		m.cfg.Chat.SetBlocked(p.ID, !p.Blocked)
 		m.say(nameOf(p) + either(p.Blocked, " is no longer blocked", " is blocked: you don't hear each other"))
 	}

@@ -50,7 +50,11 @@ func (c *fakeChat) peer(id identity.PeerID) *Peer {
 
 func (c *fakeChat) SetVolume(id identity.PeerID, volume float32) { c.peer(id).Volume = volume }
 func (c *fakeChat) SetSilenced(id identity.PeerID, on bool)      { c.peer(id).Silenced = on }
-func (c *fakeChat) SetBlocked(id identity.PeerID, on bool)       { c.peer(id).Blocked = on }
+func (c *fakeChat) SetBlocked(id identity.PeerID, on bool) {
+	if c.peer(id).Blocked = on; c.peer(id).Knocks {
+		c.state.Peers = slices.DeleteFunc(c.state.Peers, func(p Peer) bool { return p.ID == id })
+	}
+}
 
 func (c *fakeChat) LetIn(id identity.PeerID) error {
 	if c.refuse == nil {

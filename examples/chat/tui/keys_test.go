@@ -32,6 +32,7 @@ func TestKeys(t *testing.T) {
 		{"silence and back", "down x x", func(s State) bool { return !s.Peers[1].Silenced }, "ben is no longer silenced"},
 		{"block", "j j b", func(s State) bool { return s.Peers[2].ID == clara && s.Peers[2].Blocked }, "clara is blocked"},
 		{"unblock", "j j b b", func(s State) bool { return !s.Peers[2].Blocked }, "clara is no longer blocked"},
+		{"block who knocks", "b", func(s State) bool { return s.Peers[0].ID == ben && !s.Peers[0].Blocked }, "gerd is blocked"},
 		{"back up the list", "j j k x", func(s State) bool { return s.Peers[1].Silenced }, "ben"},
 		{"beyond the end of the list", "j j j j j j j j j x", func(s State) bool { return s.Peers[5].Silenced }, "fritz"},
 		{"whisper", "down w", func(s State) bool { return s.Whisper == ben }, "WHISPERING to ben "},
@@ -277,6 +278,6 @@ func TestTheChosenPeer(t *testing.T) {
 	}
 	tab.chat.state.Peers = nil
 	tab.passes(refresh)
-	tab.presses("down", "x", "b", "w", "l", "right", "up")
+	tab.presses("down", "x", "b", "w", "l", "right", "up", "left")
 	tab.wantSeen(t, "nobody")
 }

@@ -89,8 +89,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.look(m.cfg.Now())
 		return m, tick()
 	case doMsg:
-		msg.f()
-		m.look(m.cfg.Now())
+		msg.f() // what it changed is seen at the next tick: there may be many of these
 		close(msg.done)
 	case noteMsg:
 		m.add(notice, "", msg.text)

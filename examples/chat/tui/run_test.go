@@ -13,6 +13,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/parley-voice/parley/identity"
+	"github.com/parley-voice/parley/session"
 )
 
 // stage is a screen that is shown nowhere.
@@ -193,5 +194,72 @@ func TestMeter(t *testing.T) {
 		if got := stripped(th.meter(c.level, c.mark, 10)); got != c.want {
 			t.Errorf("%v dBFS, mark at %v: %s, want %s", c.level, c.mark, got, c.want)
 		}
+	}
+}
+
+// What a terminal with the kitty keyboard protocol sends, byte by byte: letters
+// as escape codes with their text, repeats and releases.
+func TestKittyKeyboard(t *testing.T) {
+	const (
+		press, again, release = "\x1b[32;;32u", "\x1b[32;1:2;32u", "\x1b[32;1:3u"
+		shift, shiftRelease   = "\x1b[57441;2u", "\x1b[57441;1:3u"
+	)
+	chat := party()
+	chat.state.Mode = session.PushToTalk
+	s := newStage(t, chat)
+	types := func(keys string) {
+		t.Helper()
+		if _, err := io.WriteString(s.keys, keys); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// wait sees that what was typed so far arrived, by a key that changes nothing
+	// else.
+	wait := func(what string, ok func() bool) {
+		t.Helper()
+		deadline := time.Now().Add(10 * time.Second)
+		for done := false; !done; {
+			s.Do(func() { done = ok() })
+			if !done && time.Now().After(deadline) {
+				t.Fatalf("never: %s", what)
+			}
+		}
+	}
+	types("\x1b[?27u") // all that is asked for is there
+	wait("the terminal tells releases", func() bool { return s.model.talk.releases })
+	types(press + again + again)
+	wait("held: talking", func() bool { return chat.state.Talking })
+	types(release)
+	wait("let go: silent", func() bool { return !chat.state.Talking })
+	types("\x1b[109;;109u\x1b[109;1:3u") // m
+	wait("m mutes, and its release does nothing", func() bool { return chat.state.Muted })
+	types(shift + "\x1b[47;2;63u\x1b[47;2:3u" + shiftRelease) // ? by shift and /
+	wait("? opens the help", func() bool { return s.model.page == helpPage })
+	types("\x1b[27u\x1b[27;1:3u")
+	wait("escape closes it", func() bool { return s.model.page == mainPage })
+	types("\x1b[13u\x1b[13;1:3u")
+	wait("enter begins a line", func() bool { return s.model.input != nil })
+	types("hi\r") // which isn't typed as escape codes any more
+	wait("it is said", func() bool { return len(chat.said) == 1 && chat.said[0] == "hi" })
+	types("\x1b[99;5u")
+	s.ends(t, nil)
+}
+
+// BenchmarkScreen draws the largest conversation that Parley is made for.
+func BenchmarkScreen(b *testing.B) {
+	chat := party()
+	for i := range 60 {
+		p := chat.state.Peers[1]
+		p.ID = peerID(10 + i)
+		chat.state.Peers = append(chat.state.Peers, p)
+	}
+	tab := newTable(chat)
+	tab.gets(tea.WindowSizeMsg{Width: 200, Height: 60})
+	for i := range 200 {
+		tab.add(spoken, "ben", strings.Repeat("a text ", i%20))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		tab.View()
 	}
 }

@@ -94,6 +94,8 @@ type Chat interface {
 	SetMode(mode session.Mode) error
 	SetVolume(id identity.PeerID, volume float32)
 	SetSilenced(id identity.PeerID, silenced bool)
+	// SetBlocked blocks a peer, one that knocks too, which then goes from the
+	// list.
 	SetBlocked(id identity.PeerID, blocked bool)
 
 	// LetIn admits a peer that knocks.
