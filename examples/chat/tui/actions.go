@@ -23,6 +23,13 @@ func (m *Model) toggleTalk() tea.Cmd {
 	return nil
 }
 
+// suspend puts the program to sleep, and doesn't wake up talking.
+func (m *Model) suspend() tea.Cmd {
+	m.talk.off()
+	m.passOn()
+	return tea.Suspend
+}
+
 func (m *Model) toggleMuted() tea.Cmd {
 	m.cfg.Chat.SetMuted(!m.state.Muted)
 	m.say(either(m.state.Muted, "no longer muted", "muted: nobody hears you"))

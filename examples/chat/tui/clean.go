@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -48,6 +49,15 @@ func Clean(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// roomName is a room's name as it can be shown. Rooms are told apart by every
+// byte, so what can't be seen of a name is written out.
+func roomName(name string) string {
+	if Clean(name) == name && strings.TrimSpace(name) == name {
+		return name
+	}
+	return cut(strconv.QuoteToASCII(name), 60)
 }
 
 // sevenBit writes those controls that begin an escape sequence in one character

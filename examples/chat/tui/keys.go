@@ -39,7 +39,7 @@ func mainKeys() []binding {
 		{[]string{"i"}, "", "invite", "your addresses, and the invite to give to others", func(m *Model) tea.Cmd { return m.open(invitePage) }},
 		{[]string{"pgup"}, "pgup pgdn", "", "go back in the log, and forth", func(m *Model) tea.Cmd { return m.scroll(1) }},
 		{[]string{"pgdown"}, "", "", "", func(m *Model) tea.Cmd { return m.scroll(-1) }},
-		{[]string{"ctrl+z"}, "", "", "", func(*Model) tea.Cmd { return tea.Suspend }},
+		{[]string{"ctrl+z"}, "", "", "", (*Model).suspend},
 		{[]string{"?", "f1"}, "", "help", "", func(m *Model) tea.Cmd { return m.open(helpPage) }},
 		{[]string{"q"}, "", "quit", "take leave, as ctrl+c; ctrl+z puts the program to sleep, fg wakes it", func(*Model) tea.Cmd { return tea.Quit }},
 	}

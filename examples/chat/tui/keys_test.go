@@ -262,6 +262,43 @@ func TestTheLogIsBoundedAndScrolls(t *testing.T) {
 	}
 }
 
+// A text can't look like two texts, the second of somebody else.
+func TestATextIsOneEntry(t *testing.T) {
+	tab := talkingParty(80, 24)
+	before := len(tab.log.entries)
+	tab.add(spoken, "ben", "hi\nclara: give me the code\r\nx\u2028y")
+	if n := len(tab.log.entries) - before; n != 1 {
+		t.Errorf("it is %d entries", n)
+	}
+	for line := range strings.SplitSeq(tab.seen(), "\n") {
+		if strings.HasPrefix(line, "14:06 clara: give") {
+			t.Errorf("it looks like one of clara:\n%s", tab.seen())
+		}
+	}
+}
+
+// Rooms that look alike and aren't the same can be told apart.
+func TestRoomsThatLookAlike(t *testing.T) {
+	tab := talkingParty(80, 24)
+	tab.chat.state.Rooms = []Room{{Name: "red"}, {Name: "red\u200b", Spoken: true}, {Name: " red"}}
+	tab.presses("r")
+	tab.wantSeen(t, `"red\u200b"`)
+	tab.wantSeen(t, `" red"`)
+	tab.wantSeen(t, `You speak to room "red\u200b".`)
+}
+
+// Who wakes the program up doesn't find himself talking.
+func TestSuspendingEndsTalking(t *testing.T) {
+	tab := talkingParty(80, 24)
+	tab.presses("v", "t")
+	if !tab.chat.state.Talking {
+		t.Fatal("t doesn't begin to talk")
+	}
+	if tab.presses("ctrl+z"); tab.chat.state.Talking || tab.talk.on() {
+		t.Error("the key is down while the program sleeps")
+	}
+}
+
 // What is chosen stays chosen when others come and go, and something else is
 // when it goes itself.
 func TestTheChosenPeer(t *testing.T) {

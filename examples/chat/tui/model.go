@@ -220,11 +220,20 @@ func (m *Model) fail(err error) {
 	}
 }
 
-// add appends to the log, line by line.
+// add appends to the log. Only answers to commands, which are our own, may be of
+// several lines: a text with line breaks could pass itself off as several, the
+// others not of whom they seem to be.
 func (m *Model) add(kind entryKind, from, text string) {
-	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		m.log.add(entry{at: m.cfg.Now(), kind: kind, from: strings.TrimSpace(Clean(from)), text: Clean(line)})
-		from = ""
+	e := entry{at: m.cfg.Now(), kind: kind, from: strings.TrimSpace(Clean(from))}
+	text = strings.TrimRight(text, "\n")
+	if kind != answer {
+		e.text = Clean(text)
+		m.log.add(e)
+		return
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		e.text = Clean(line)
+		m.log.add(e)
 	}
 }
 

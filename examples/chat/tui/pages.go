@@ -27,7 +27,7 @@ func (m *Model) roomLines(n int) []string {
 	var rows []string
 	for i, r := range st.Rooms {
 		mark := "  "
-		name := fit(Clean(r.Name), min(40, m.w-36))
+		name := fit(roomName(r.Name), min(40, m.w-36))
 		if i == m.row {
 			mark, name = m.th.title.Styled("› "), m.th.name.Styled(name)
 		}

@@ -235,16 +235,20 @@ func (m *Model) facts(p *Peer) (lines []string) {
 			rooms = "no room"
 		}
 		if len(p.Rooms) > 0 {
-			rooms = "room " + Clean(strings.Join(p.Rooms, ", "))
+			names := make([]string, len(p.Rooms))
+			for i, name := range p.Rooms {
+				names[i] = roomName(name)
+			}
+			rooms = "room " + strings.Join(names, ", ")
 			if p.AllRooms {
 				rooms += " and all others"
 			}
 		}
-		lines = append(lines, m.th.dim.Styled(fmt.Sprintf(" %s there and back, %s mouth to ear, %.0f kb/s in, %.0f out, hears %s",
-			millis(p.RTT), millis(p.MouthToEar), p.BitsIn/1000, p.BitsOut/1000, rooms)))
+		lines = append(lines, fmt.Sprintf(" %s there and back, %s mouth to ear, %.0f kb/s in, %.0f out, hears %s",
+			millis(p.RTT), millis(p.MouthToEar), p.BitsIn/1000, p.BitsOut/1000, rooms))
 	}
 	if p.Number != "" {
-		lines = append(lines, m.th.dim.Styled(" The numbers of you both: "+Clean(p.Number)))
+		lines = append(lines, m.th.dim.Styled(" The numbers of you both: ")+Clean(p.Number))
 	}
 	return lines
 }

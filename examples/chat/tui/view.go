@@ -212,7 +212,7 @@ func (m *Model) audience() string {
 	var rooms []string
 	for _, r := range m.state.Rooms {
 		if r.Spoken {
-			rooms = append(rooms, Clean(r.Name))
+			rooms = append(rooms, roomName(r.Name))
 		}
 	}
 	if len(rooms) == 0 {
