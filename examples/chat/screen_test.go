@@ -219,6 +219,7 @@ func TestTheTerminalIsGivenBack(t *testing.T) {
 			if err := pty.Setsize(x.tty, &pty.Winsize{Rows: 30, Cols: 100}); err != nil {
 				t.Fatal(err)
 			}
+			x.waits(strings.Repeat("─", 90))
 			x.types("?")
 			x.waits("take leave")
 			x.types("\x1b")

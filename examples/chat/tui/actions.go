@@ -183,8 +183,6 @@ func (m *Model) letIn() tea.Cmd {
 }
 
 func (m *Model) open(to page) tea.Cmd {
-	m.talk.drop()
-	m.passOn()
 	m.page, m.row = to, 0
 	if to == soundPage {
 		return m.listDevices()

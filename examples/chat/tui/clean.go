@@ -123,13 +123,15 @@ func width(s string) int { return ansi.StringWidthWc(s) }
 
 // cut shortens a text, styled or not, to n cells.
 func cut(s string, n int) string {
-	if n <= 0 {
-		return ""
-	}
 	if width(s) <= n {
 		return s
 	}
-	return ansi.TruncateWc(s, n, "…")
+	for room := n; room > 0; room-- { // marks beside a letter may be counted otherwise
+		if t := ansi.TruncateWc(s, room, "…"); width(t) <= n {
+			return t
+		}
+	}
+	return ""
 }
 
 // fit makes a text exactly n cells wide.
@@ -144,20 +146,38 @@ func fitRight(s string, n int) string {
 	return strings.Repeat(" ", max(0, n-width(s))) + s
 }
 
-// wrap breaks a clean text into lines of at most n cells, and each of them is
-// indented but the first.
+// wrap breaks a clean text into lines of at most n cells, between words where it
+// can, and each line is indented but the first.
 func wrap(s string, n, indent int) []string {
-	if n <= indent+1 {
+	if n <= indent+1 || width(s) <= n {
 		return []string{cut(s, n)}
 	}
-	first, rest, _ := strings.Cut(ansi.WrapWc(s, n, ""), "\n")
-	lines := []string{first}
-	if rest == "" {
-		return lines
+	var lines []string
+	line, used, room := "", 0, n
+	flush := func() {
+		if len(lines) > 0 {
+			line = strings.Repeat(" ", indent) + line
+		}
+		lines = append(lines, line)
+		line, used, room = "", 0, n-indent
 	}
-	rest = strings.ReplaceAll(rest, "\n", " ")
-	for line := range strings.SplitSeq(ansi.WrapWc(rest, n-indent, ""), "\n") {
-		lines = append(lines, strings.Repeat(" ", indent)+line)
+	for word := range strings.FieldsSeq(s) {
+		w := width(word)
+		if used > 0 && used+1+w > room {
+			flush()
+		}
+		if used > 0 {
+			line, used = line+" ", used+1
+		}
+		for _, r := range word { // a word that is longer than a line is broken
+			if w := width(string(r)); used+w > room {
+				flush()
+			}
+			line, used = line+string(r), used+width(string(r))
+		}
+	}
+	if used > 0 || len(lines) == 0 {
+		flush()
 	}
 	return lines
 }

@@ -20,7 +20,7 @@ type binding struct {
 func mainKeys() []binding {
 	return []binding{
 		{[]string{"space"}, "space", "talk", "push to talk: hold it; in most terminals a tap keeps it down", nil}, // see talk
-		{[]string{"t", "ctrl+t"}, "t", "", "talk on and off, ctrl+t while you write too", (*Model).toggleTalk},
+		{[]string{"t"}, "", "", "talk on and off; ctrl+t does it while you write too", (*Model).toggleTalk},
 		{[]string{"m"}, "", "mute", "mute yourself, or no longer", (*Model).toggleMuted},
 		{[]string{"d"}, "", "deafen", "hear nothing, and be sent nothing, or no longer", (*Model).toggleDeafened},
 		{[]string{"v"}, "", "", "when you are heard: always, when you speak, or push to talk", (*Model).nextMode},

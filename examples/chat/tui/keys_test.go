@@ -196,8 +196,11 @@ func TestPushToTalk(t *testing.T) {
 			tab.passes(time.Minute)
 		}, true},
 		{"the focus is lost", func() { tab.gets(tea.BlurMsg{}) }, false},
-		{"held while the page changes", func() { tab.presses("space", "r") }, false},
-		{"on, and another mode", func() { tab.presses("esc", "t", "v") }, false},
+		{"held while the page changes", func() { tab.presses("space", "r") }, true},
+		{"and let go there", func() { tab.gets(tea.KeyReleaseMsg{Code: tea.KeySpace}) }, false},
+		{"held while a line is begun, where no release is told", func() { tab.presses("esc", "space", "enter") }, false},
+		{"toggled on another page", func() { tab.presses("esc", "?", "ctrl+t") }, true},
+		{"on, and another mode", func() { tab.presses("esc", "v") }, false},
 	} {
 		if step.do(); tab.chat.state.Talking != step.want {
 			t.Fatalf("%s: talking %t", step.what, tab.chat.state.Talking)

@@ -151,10 +151,13 @@ func (m *Model) passOn() {
 
 // press does what a key means.
 func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
-	if k.Keystroke() == "ctrl+c" {
+	switch k.Keystroke() { // wherever one is
+	case "ctrl+c":
 		return tea.Quit
+	case "ctrl+t":
+		return m.toggleTalk()
 	}
-	if m.input != nil && k.Keystroke() != "ctrl+t" {
+	if m.input != nil {
 		over, take := m.input.key(k)
 		if !over {
 			return nil
@@ -166,7 +169,7 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 		}
 		return nil
 	}
-	if m.page == mainPage && k.Code == tea.KeySpace && k.Mod == 0 {
+	if k.Code == tea.KeySpace && k.Mod == 0 {
 		m.pressTalk(k.IsRepeat)
 		return nil
 	}
