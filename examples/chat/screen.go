@@ -47,6 +47,7 @@ func (d *door) ways(invite string) (paragraphs []string) {
 	if invite != "" {
 		paragraphs = append(paragraphs, "Or give this to another, for chat --peer:", invite)
 	}
+	paragraphs = append(paragraphs, "Your fingerprint: "+identity.Fingerprint(d.voice.Self()))
 	var addrs strings.Builder
 	for _, a := range d.voice.Node().Addrs() {
 		fmt.Fprintf(&addrs, "%s/p2p/%s\n", a, d.voice.Self())
@@ -54,5 +55,5 @@ func (d *door) ways(invite string) (paragraphs []string) {
 	if addrs.Len() > 0 {
 		paragraphs = append(paragraphs, "Or one of your addresses:\n"+strings.TrimRight(addrs.String(), "\n"))
 	}
-	return append(paragraphs, "Your fingerprint: "+identity.Fingerprint(d.voice.Self()))
+	return paragraphs
 }

@@ -71,7 +71,12 @@ func soundKeys() []binding {
 
 // inviteKeys are those of the page of addresses.
 func inviteKeys() []binding {
-	return []binding{{[]string{"c"}, "", "copy the invite", "", (*Model).copyInvite}, back()}
+	return []binding{
+		{[]string{"up", "k"}, "↑ ↓", "scroll", "", func(m *Model) tea.Cmd { m.row--; return nil }},
+		{[]string{"down", "j"}, "", "", "", func(m *Model) tea.Cmd { m.row++; return nil }},
+		{[]string{"c"}, "", "copy the invite", "", (*Model).copyInvite},
+		back(),
+	}
 }
 
 func textKeys() []binding { return []binding{back()} }

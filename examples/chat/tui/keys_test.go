@@ -265,6 +265,28 @@ func TestTheLogIsBoundedAndScrolls(t *testing.T) {
 	}
 }
 
+func TestLongPagesScroll(t *testing.T) {
+	tab := talkingParty(80, 24)
+	for range 30 {
+		tab.cfg.Invite = append(tab.cfg.Invite, "an address")
+	}
+	tab.cfg.Invite = append(tab.cfg.Invite, "the last")
+	tab.presses("i")
+	if strings.Contains(tab.seen(), "the last") {
+		t.Fatal("there is nothing to scroll")
+	}
+	for range 100 {
+		tab.presses("down")
+		tab.seen()
+	}
+	tab.wantSeen(t, "the last")
+	for range 60 {
+		tab.presses("up")
+		tab.seen()
+	}
+	tab.wantSeen(t, "Give this to another")
+}
+
 // A text can't look like two texts, the second of somebody else.
 func TestATextIsOneEntry(t *testing.T) {
 	tab := talkingParty(80, 24)

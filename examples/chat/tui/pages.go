@@ -65,15 +65,17 @@ func (m *Model) deviceLines(n int) []string {
 	return window(rows, m.row, n)
 }
 
-// inviteLines are our addresses. They are drawn without any frame, to be copied.
-func (m *Model) inviteLines() (lines []string) {
+// inviteLines are our addresses, from the row on to which one has scrolled. They
+// are drawn without any frame, to be copied.
+func (m *Model) inviteLines(n int) (lines []string) {
 	for _, paragraph := range m.cfg.Invite {
 		lines = append(lines, "")
 		for line := range strings.SplitSeq(paragraph, "\n") {
 			lines = append(lines, wrap(Clean(line), m.w, 0)...)
 		}
 	}
-	return lines
+	m.row = min(max(m.row, 0), max(0, len(lines)-n))
+	return lines[m.row:]
 }
 
 // helpLines are all keys of the main page, in two columns where there is room.

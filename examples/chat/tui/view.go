@@ -63,7 +63,7 @@ func (m *Model) body(n int) []string {
 	case soundPage:
 		lines = append([]string{m.rule(m.w, "microphones and speakers")}, m.deviceLines(n-1)...)
 	case invitePage:
-		lines = append([]string{m.rule(m.w, "how others reach you")}, m.inviteLines()...)
+		lines = append([]string{m.rule(m.w, "how others reach you")}, m.inviteLines(n-1)...)
 	case helpPage:
 		lines = append([]string{m.rule(m.w, "keys")}, m.helpLines(n-1)...)
 	}
