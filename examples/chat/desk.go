@@ -144,6 +144,8 @@ func (d *desk) SetDeafened(deafened bool)       { d.voice.SetDeafened(deafened) 
 func (d *desk) SetTalking(talking bool)         { d.voice.SetTalking(talking) }
 func (d *desk) SetMode(mode session.Mode) error { return d.voice.SetMode(mode) }
 
+func (d *desk) SetThreshold(dbfs float64) error { return d.voice.SetVoiceThreshold(dbfs) }
+
 func (d *desk) SetVolume(id identity.PeerID, volume float32) { d.voice.SetPeerVolume(id, volume) }
 func (d *desk) SetSilenced(id identity.PeerID, on bool)      { d.voice.SetPeerMuted(id, on) }
 func (d *desk) SetBlocked(id identity.PeerID, on bool) {

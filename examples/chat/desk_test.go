@@ -183,13 +183,13 @@ func TestTheDesk(t *testing.T) {
 		desk.SetVolume(ben.Self(), 0.5)
 		desk.SetSilenced(ben.Self(), true)
 		desk.SetBlocked(clara.Self(), true)
-		for _, err := range []error{desk.SetMode(session.PushToTalk), desk.Hear("blue", true), desk.Speak("red", true), desk.Whisper(ben.Self())} {
+		for _, err := range []error{desk.SetMode(session.PushToTalk), desk.SetThreshold(-50), desk.Hear("blue", true), desk.Speak("red", true), desk.Whisper(ben.Self())} {
 			if err != nil {
 				t.Error(err)
 			}
 		}
 		st = look()
-		if !st.Muted || !st.Deafened || !st.Talking || st.Mode != session.PushToTalk || st.Whisper != ben.Self() || st.AllHear {
+		if !st.Muted || !st.Deafened || !st.Talking || st.Mode != session.PushToTalk || st.Threshold != -50 || st.Whisper != ben.Self() || st.AllHear {
 			t.Errorf("of ourselves it shows %+v", st)
 		}
 		if p := st.Peers[0]; p.Volume != 0.5 || !p.Silenced || p.Blocked || !st.Peers[1].Blocked {

@@ -6,7 +6,7 @@
 // the sound comes from and goes to (sound.go), the four calls that make a
 // conversation (main.go), the lobby that says who takes part (lobby.go), who is
 // let in and when it is taken to have left (door.go), what to tell people while
-// they talk (terminal.go; desk.go for the screen in tui), rooms and whispering
+// they talk (terminal.go, commands.go; screen.go and desk.go for the screen in tui), rooms and whispering
 // (speech.go), the statistics that can be had (stats.go), and what to
 // tell people whom the network gets in the way (doctor.go).
 package main

@@ -56,6 +56,20 @@ func (m *Model) nextMode() tea.Cmd {
 	return nil
 }
 
+// turnThreshold changes how loud a voice is, in dB.
+func (m *Model) turnThreshold(by float64) tea.Cmd {
+	threshold := math.Round(m.state.Threshold + by)
+	if threshold >= 0 || threshold < thresholdMin {
+		return nil
+	}
+	if err := m.cfg.Chat.SetThreshold(threshold); err != nil {
+		m.fail(err)
+		return nil
+	}
+	m.say(fmt.Sprintf("a voice is from %.0f dB on", threshold))
+	return nil
+}
+
 func modeWords(mode session.Mode) string {
 	switch mode {
 	case session.Open:

@@ -43,6 +43,13 @@ func (c *fakeChat) SetMode(mode session.Mode) error {
 	return c.refuse
 }
 
+func (c *fakeChat) SetThreshold(dbfs float64) error {
+	if c.refuse == nil {
+		c.state.Threshold = dbfs
+	}
+	return c.refuse
+}
+
 func (c *fakeChat) peer(id identity.PeerID) *Peer {
 	i := slices.IndexFunc(c.state.Peers, func(p Peer) bool { return p.ID == id })
 	return &c.state.Peers[i]

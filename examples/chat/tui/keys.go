@@ -24,8 +24,10 @@ func mainKeys() []binding {
 		{[]string{"m"}, "", "mute", "mute yourself, or no longer", (*Model).toggleMuted},
 		{[]string{"d"}, "", "deafen", "hear nothing, and be sent nothing, or no longer", (*Model).toggleDeafened},
 		{[]string{"v"}, "", "", "when you are heard: always, when you speak, or push to talk", (*Model).nextMode},
-		{[]string{"enter"}, "enter", "write", "write to whom you speak to", (*Model).write},
-		{[]string{"/"}, "", "", "type a command: /help lists them", (*Model).typeCommand},
+		{[]string{"["}, "[ ]", "", "how loud a voice is, for when you speak: the mark in your meter", func(m *Model) tea.Cmd { return m.turnThreshold(-1) }},
+		{[]string{"]"}, "", "", "", func(m *Model) tea.Cmd { return m.turnThreshold(1) }},
+		{[]string{"enter"}, "enter", "write", "write to whom you speak to; / begins a command, /help lists them", (*Model).write},
+		{[]string{"/"}, "", "", "", (*Model).typeCommand},
 		{[]string{"w"}, "", "whisper", "speak to the chosen peer alone, or no longer", (*Model).toggleWhisper},
 		{[]string{"r"}, "", "rooms", "rooms: what you hear, and where you speak", func(m *Model) tea.Cmd { return m.open(roomsPage) }},
 		{[]string{"up", "k"}, "↑ ↓", "choose", "choose a peer, or j and k", func(m *Model) tea.Cmd { return m.choose(-1) }},
@@ -41,7 +43,7 @@ func mainKeys() []binding {
 		{[]string{"pgdown"}, "", "", "", func(m *Model) tea.Cmd { return m.scroll(-1) }},
 		{[]string{"ctrl+z"}, "", "", "", (*Model).suspend},
 		{[]string{"?", "f1"}, "", "help", "", func(m *Model) tea.Cmd { return m.open(helpPage) }},
-		{[]string{"q"}, "", "quit", "take leave, as ctrl+c; ctrl+z puts the program to sleep, fg wakes it", func(*Model) tea.Cmd { return tea.Quit }},
+		{[]string{"q"}, "", "quit", "take leave, as ctrl+c; ctrl+z puts the program to sleep", func(*Model) tea.Cmd { return tea.Quit }},
 	}
 }
 

@@ -25,6 +25,9 @@ func TestKeys(t *testing.T) {
 		{"deafen", "d", func(s State) bool { return s.Deafened }, "deafened: you hear nobody"},
 		{"mode", "v", func(s State) bool { return s.Mode == session.PushToTalk }, "while you hold space"},
 		{"all modes", "v v v", func(s State) bool { return s.Mode == session.VoiceActivation }, "when you speak"},
+		{"threshold", "[ [ ] [", func(s State) bool { return s.Threshold == -47 }, "a voice is from -47 dB on"},
+		{"threshold to the top", strings.Repeat("] ", 60), func(s State) bool { return s.Threshold == -1 }, "a voice is from -1 dB on"},
+		{"threshold to the bottom", strings.Repeat("[ ", 60), func(s State) bool { return s.Threshold == -96 }, "a voice is from -96 dB on"},
 		{"volume up", "down right right", func(s State) bool { return s.Peers[1].ID == ben && s.Peers[1].Volume == 1.2 }, "ben: 120 %"},
 		{"volume to the top", "down down + + + + + + + + + +", func(s State) bool { return s.Peers[2].Volume == 2 }, "clara: 200 %"},
 		{"volume to the bottom", "down" + strings.Repeat(" -", 14), func(s State) bool { return s.Peers[1].Volume == 0 }, "ben: 0 %"},
@@ -69,7 +72,7 @@ func TestKeys(t *testing.T) {
 }
 
 func TestWhatIsRefusedIsSaid(t *testing.T) {
-	for _, keys := range []string{"v", "l", "down w", "r h", "r s", "r a", "r n x enter", "enter h i enter", "s", "s enter"} {
+	for _, keys := range []string{"v", "[", "l", "down w", "r h", "r s", "r a", "r n x enter", "enter h i enter", "s", "s enter"} {
 		tab := talkingParty(80, 24)
 		tab.chat.devices = []Device{{Name: "one", Microphone: true}}
 		tab.presses("up")

@@ -15,6 +15,8 @@ const (
 	refresh    = 100 * time.Millisecond // between two looks at the conversation
 	flashTime  = 4 * time.Second        // that the answer to a key stays
 	volumeStep = 0.1
+
+	thresholdMin = -96 // dBFS, the lowest that a voice may have
 )
 
 // page is what the screen shows between its head and its foot.

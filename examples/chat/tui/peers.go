@@ -23,6 +23,7 @@ var columns = []column{
 	{"over", 8, false, 110, func(_ *theme, p *Peer, _ int) string { return Clean(p.Transport) }},
 	{"rtt", 7, true, 100, func(_ *theme, p *Peer, _ int) string { return millis(p.RTT) }},
 	{"delay", 7, true, 0, func(_ *theme, p *Peer, _ int) string { return millis(p.Delay) }},
+	{"target", 7, true, 130, func(_ *theme, p *Peer, _ int) string { return millis(p.Target) }},
 	{"jitter", 7, true, 120, func(_ *theme, p *Peer, _ int) string { return millis(p.Jitter) }},
 	{"lost", 6, true, 0, func(th *theme, p *Peer, w int) string { return share(th, p.Loss, 0.02, 0.1, w) }},
 	{"guessed", 7, true, 0, func(th *theme, p *Peer, w int) string { return share(th, p.Concealed, 0.01, 0.05, w) }},

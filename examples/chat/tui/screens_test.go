@@ -96,6 +96,15 @@ func TestScreens(t *testing.T) {
 	}
 }
 
+// The smallest terminal that is common shows all keys.
+func TestTheHelpFits(t *testing.T) {
+	tab := talkingParty(80, 24)
+	tab.presses("?")
+	for _, b := range mainKeys() {
+		tab.wantSeen(t, b.long)
+	}
+}
+
 // compare fails unless a file holds what was got, or writes it.
 func compare(t *testing.T, path, got string) {
 	t.Helper()

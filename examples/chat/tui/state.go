@@ -92,6 +92,7 @@ type Chat interface {
 	SetDeafened(deafened bool)
 	SetTalking(talking bool)
 	SetMode(mode session.Mode) error
+	SetThreshold(dbfs float64) error
 	SetVolume(id identity.PeerID, volume float32)
 	SetSilenced(id identity.PeerID, silenced bool)
 	// SetBlocked blocks a peer, one that knocks too, which then goes from the
