@@ -171,11 +171,59 @@ func (x *terminal) childOf(pid int) int {
 	return child
 }
 
+// ended tells that a process runs no more, whether or not its parent knows.
+func ended(t *testing.T, pid int) bool {
+	t.Helper()
+	state, _ := exec.CommandContext(t.Context(), "ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output() // fails if there is none
+	return len(bytes.TrimSpace(state)) == 0 || state[0] == 'Z'
+}
+
+// start runs the chat in a terminal and waits until its screen is there.
+func start(t *testing.T, chat string) *terminal {
+	t.Helper()
+	x := openTerminal(t, chat, "--key", filepath.Join(t.TempDir(), "key"), "--name", "anna", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--in", "silence", "--out", "null")
+	x.waits("invite parley:")
+	x.waits(enterScreen)
+	x.waits("nobody yet")
+	if now, err := term.GetState(x.tty.Fd()); err != nil || reflect.DeepEqual(now, x.before) {
+		t.Fatalf("the terminal isn't raw (%v): this test would see nothing", err)
+	}
+	return x
+}
+
+// When the process that watches is killed, nobody goes on to listen at the
+// microphone unseen: the other ends too, and gives the terminal back.
+func TestWithoutItsWatcherTheProgramEnds(t *testing.T) {
+	chat, err := chatlab.Build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := start(t, chat)
+	watcher, talker := x.processes()
+	if err := syscall.Kill(watcher, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	x.waits(leaveScreen)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	over := time.After(patience)
+	for {
+		now, err := term.GetState(x.tty.Fd())
+		if err == nil && reflect.DeepEqual(now, x.before) && ended(t, talker) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-over:
+			t.Fatalf("the terminal's settings are %+v, and were %+v; the process has ended: %t", now, x.before, ended(t, talker))
+		}
+	}
+}
+
 // The real program in a pseudo-terminal, from start to end, whichever that is:
 // the terminal is as it was.
 func TestTheTerminalIsGivenBack(t *testing.T) {
-	dir := t.TempDir()
-	chat, err := chatlab.Build(t.Context(), dir)
+	chat, err := chatlab.Build(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,13 +255,7 @@ func TestTheTerminalIsGivenBack(t *testing.T) {
 		}, "0", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			x := openTerminal(t, chat, "--key", filepath.Join(dir, "key"), "--name", "anna", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--in", "silence", "--out", "null")
-			x.waits("invite parley:")
-			x.waits(enterScreen)
-			x.waits("nobody yet")
-			if now, err := term.GetState(x.tty.Fd()); err != nil || reflect.DeepEqual(now, x.before) {
-				t.Fatalf("the terminal isn't raw (%v): this test would see nothing", err)
-			}
+			x := start(t, chat)
 			x.types("m")
 			x.waits("MUTED")
 			if err := pty.Setsize(x.tty, &pty.Winsize{Rows: 30, Cols: 100}); err != nil {
