@@ -19,20 +19,21 @@ const (
 )
 
 // door lets peers in, and takes those off the list who went. A lobby would do
-// both; here it is the command line, and who knocks. All is called from the
-// goroutine of runTerminal.
+// both; here it is the command line, and who knocks. All is called from one
+// goroutine at a time: see attend.
 type door struct {
 	opt   *options
 	voice *parley.Voice
 	stats *statsWriter
 	out   io.Writer
 
+	speech speech // to whom we speak
+
 	members map[identity.PeerID]bool // who is in the lobby's room
 	guests  map[identity.PeerID]*guest
 	knocks  []identity.PeerID // who waits for an answer
 	names   map[identity.PeerID]string
 	numbers map[identity.PeerID]string // pair fingerprints, which take some milliseconds each
-	aim     aim
 }
 
 // guest is somebody who is here without being on the command line.
@@ -42,7 +43,7 @@ type guest struct {
 
 func newDoor(opt *options, voice *parley.Voice, stats *statsWriter, out io.Writer) *door {
 	return &door{
-		opt: opt, voice: voice, stats: stats, out: out,
+		opt: opt, voice: voice, stats: stats, out: out, speech: speech{voice: voice.Session},
 		members: map[identity.PeerID]bool{},
 		guests:  map[identity.PeerID]*guest{}, names: map[identity.PeerID]string{}, numbers: map[identity.PeerID]string{},
 	}
@@ -113,8 +114,11 @@ func (d *door) listed(id identity.PeerID) bool {
 	return d.members[id] || slices.ContainsFunc(d.opt.peers, func(p identity.Peer) bool { return p.ID == id })
 }
 
-// knock answers somebody who isn't on the list.
+// knock answers somebody who isn't on the list; not who is blocked.
 func (d *door) knock(id identity.PeerID) {
+	if d.voice.PeerBlocked(id) {
+		return
+	}
 	switch d.opt.accept {
 	case "any":
 		if err := d.admit(id); err != nil {
@@ -126,6 +130,10 @@ func (d *door) knock(id identity.PeerID) {
 			d.knocks = d.knocks[1:]
 		}
 		d.knocks = append(d.knocks, id)
+		if d.opt.screen {
+			d.printf("* %s knocks\n", d.call(id))
+			return
+		}
 		d.printf("* %s knocks; type: let %s\n  If you both see these numbers, nobody is in between: %s\n", d.call(id), tail(id), d.number(id))
 	default:
 		d.printf("* %s knocked and isn't listed\n", id)

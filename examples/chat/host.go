@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -60,8 +59,8 @@ func remember(h host.Host, p identity.Peer) {
 // place at one.
 const relayPatience = 5 * time.Second
 
-// printAddresses says how others reach us.
-func printAddresses(ctx context.Context, opt *options, h host.Host, voice *parley.Voice) error {
+// printAddresses says how others reach us, and returns the invite.
+func printAddresses(ctx context.Context, opt *options, h host.Host, voice *parley.Voice) (string, error) {
 	self := identity.Peer{ID: h.ID(), Addrs: h.Addrs()}
 	if opt.relaying == p2p.OnlyRelayed {
 		self.Addrs = waitForRelay(ctx, voice.Node())
@@ -70,14 +69,14 @@ func printAddresses(ctx context.Context, opt *options, h host.Host, voice *parle
 		fmt.Printf("listening %s/p2p/%s\n", a, self.ID)
 	}
 	if len(self.Addrs) == 0 {
-		fmt.Fprintln(os.Stderr, "chat: nobody reaches us yet: "+whyNoRelay(voice.Node()))
+		opt.notes.say("nobody reaches us yet: " + whyNoRelay(voice.Node()))
 	}
 	invite, err := identity.NewInvite(self)
 	if err != nil {
-		return err
+		return "", err
 	}
 	fmt.Println("invite", invite)
-	return nil
+	return invite, nil
 }
 
 // waitForRelay waits for a place at a relay and returns our addresses there.

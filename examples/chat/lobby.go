@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/libp2p/go-libp2p/core/host"
@@ -26,7 +25,7 @@ func joinLobby(ctx context.Context, opt *options, h host.Host, voice *parley.Voi
 		return nil, nil
 	}
 	if client.WeakCode(opt.room) {
-		fmt.Fprintln(os.Stderr, "chat: others may guess this room code; --room new makes one that nobody can")
+		opt.notes.say("others may guess this room code; --room new makes one that nobody can")
 	}
 	c, err := client.Join(ctx, h, client.Config{
 		Lobby:         *opt.lobby,

@@ -6,9 +6,9 @@
 // the sound comes from and goes to (sound.go), the four calls that make a
 // conversation (main.go), the lobby that says who takes part (lobby.go), who is
 // let in and when it is taken to have left (door.go), what to tell people while
-// they talk (terminal.go), who hears whom (rooms.go), the statistics that can be
-// had (stats.go), and what to tell people whom the network gets in the way
-// (doctor.go).
+// they talk (terminal.go, commands.go; screen.go and desk.go for the screen in tui), rooms and whispering
+// (speech.go), the statistics that can be had (stats.go), and what to
+// tell people whom the network gets in the way (doctor.go).
 package main
 
 import (
@@ -25,6 +25,7 @@ import (
 	"github.com/libp2p/go-libp2p/gologshim"
 
 	"github.com/parley-voice/parley"
+	"github.com/parley-voice/parley/examples/chat/tui"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p"
 )
@@ -41,9 +42,22 @@ func main() {
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 	default:
+		if ended, ok := errors.AsType[*tui.EndedError](err); ok {
+			os.Exit(ended.Code) // it has said why itself
+		}
 		fmt.Fprintln(os.Stderr, "chat:", err)
 		os.Exit(1)
 	}
+}
+
+// endings are the signals that end a conversation in good order. The end of the
+// terminal does if it is used: nohup is for the others.
+func endings(opt *options) []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if opt.screen {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 func run(args []string) error {
@@ -57,7 +71,12 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	if opt.screen {
+		if done, err := tui.Supervise(); done {
+			return err
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), endings(opt)...)
 	defer stop()
 	if opt.duration > 0 {
 		var cancel context.CancelFunc
@@ -127,7 +146,8 @@ func converse(ctx context.Context, opt *options, h host.Host, voice *parley.Voic
 		return err
 	}
 	defer func() { err = errors.Join(err, lobby.close()) }()
-	if err = printAddresses(ctx, opt, h, voice); err != nil {
+	invite, err := printAddresses(ctx, opt, h, voice)
+	if err != nil {
 		return err
 	}
 
@@ -139,9 +159,6 @@ func converse(ctx context.Context, opt *options, h host.Host, voice *parley.Voic
 	}
 	defer func() { err = errors.Join(err, stopRecording()) }()
 	door := newDoor(opt, voice, stats, os.Stdout)
-	if err = door.enterRooms(); err != nil {
-		return err
-	}
 	for _, p := range opt.peers {
 		if p.ID == h.ID() {
 			return fmt.Errorf("--peer %s is this very identity: give one of the two another --key", p.ID)
@@ -152,11 +169,15 @@ func converse(ctx context.Context, opt *options, h host.Host, voice *parley.Voic
 		}
 	}
 
+	if err = door.enterRooms(); err != nil {
+		return err
+	}
+
 	// Third call, when somebody has left: voice.PeerLeft, in door.dismiss.
-	runTerminal(ctx, opt, voice, lobby, door, stats)
+	err = runTerminal(ctx, lobby, door, invite)
 
 	// Fourth call: we are out. voice.Start would work again.
-	return errors.Join(stats.final(), voice.Stop())
+	return errors.Join(err, stats.final(), voice.Stop())
 }
 
 // printID is "chat id".

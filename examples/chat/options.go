@@ -15,6 +15,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/parley-voice/parley"
+	"github.com/parley-voice/parley/examples/chat/tui"
 	"github.com/parley-voice/parley/examples/lobby/client"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p"
@@ -33,6 +34,10 @@ With a lobby, "--room new" makes a code to give to the others. Without, start on
 chat; it prints its addresses and an invite. Give either to another:
 
   chat --peer 'parley:...'
+
+In a terminal it is a screen with a key for everything, which ? lists; otherwise
+type help. Those who talk may part into rooms (--hear, --speak), which are no
+rooms of a lobby (--room): that is where they meet.
 
 Flags:
 `
@@ -58,6 +63,9 @@ type options struct {
 	preset   string
 	headless bool
 	stdin    bool
+	plain    bool
+	screen   bool   // the full screen is used: see tui
+	notes    *notes // for what goes wrong aside
 	duration time.Duration
 	stats    string
 	record   string
@@ -68,7 +76,7 @@ type options struct {
 }
 
 func parseOptions(args []string) (*options, error) {
-	o := &options{recordFormat: record.WAV}
+	o := &options{recordFormat: record.WAV, notes: &notes{}}
 	fs := flag.NewFlagSet("chat", flag.ContinueOnError)
 	var peers []string
 	var lobby, relays []string
@@ -96,6 +104,7 @@ func parseOptions(args []string) (*options, error) {
 	fs.StringVar(&o.preset, "preset", "default", "default or low-delay")
 	fs.BoolVar(&o.headless, "headless", false, "use neither terminal nor sound devices unless asked for")
 	fs.BoolVar(&o.stdin, "stdin", false, "with --headless, do what the lines of standard input say, as at a terminal; it may end before the conversation")
+	fs.BoolVar(&o.plain, "plain", false, "lines instead of the full screen, as where standard input or output is no terminal")
 	fs.DurationVar(&o.duration, "duration", 0, "stop after this `time` (default talk until interrupted)")
 	fs.StringVar(&o.stats, "stats", "", "`file` to append statistics to, a JSON object per second")
 	fs.StringVar(&o.record, "record", "", "`directory` for a file of every voice, our own included, all on one time line")
@@ -159,6 +168,7 @@ func (o *options) complete(peers []string, mode string) (err error) {
 	if o.stdin && !o.headless {
 		return errors.New("--stdin is for --headless: a terminal is read anyway")
 	}
+	o.screen = !o.headless && !o.plain && tui.Possible()
 	if o.duration < 0 {
 		return fmt.Errorf("--duration %v is negative", o.duration)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/audio"
@@ -76,7 +75,7 @@ func startRecording(opt *options, voice *parley.Voice) (stop func() error, err e
 	}
 	r, err := record.Start(voice, opt.record, record.Config{
 		Format:    opt.recordFormat,
-		OnFailure: func(err error) { fmt.Fprintln(os.Stderr, "chat: --record:", err) },
+		OnFailure: func(err error) { opt.notes.say("--record: " + err.Error()) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--record: %w", err)

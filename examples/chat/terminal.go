@@ -5,65 +5,63 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/session"
 )
 
-const help = `  who             who is here, and how well they are heard
-  mute, deafen    on or off
-  talk            the key of push-to-talk: on or off (an empty line does it too)
-  mode WHEN       when you are heard: open, voice or ptt
-  threshold DBFS  how loud a voice is, for mode voice: -45 for example
-  level           how loud you are, and when you are heard
-  vol WHO 0..2    how loud somebody is here
-  quiet WHO       silence somebody here, or no longer
-  why WHO         why somebody isn't heard
-  let WHO         let in somebody who knocked, or anybody by the whole peer ID
-  rooms           what you hear, and to whom you speak
-  hear ROOM       hear a room, and no others but those you named; or all
-  leave ROOM      hear a room no longer
-  speak ROOM      speak in a room, or no longer; or to all
-  whisper WHO     speak to somebody alone, or no longer
-  quit
-WHO is a name or the end of a peer ID.
-`
-
 // runTerminal tells what happens, does what is typed, and writes statistics,
-// until the time is over.
-func runTerminal(ctx context.Context, opt *options, voice *parley.Voice, lobby *lobby, door *door, stats *statsWriter) {
-	var lines <-chan string
-	if !opt.headless {
+// until the time is over. It does so with a screen, with lines, or headless.
+func runTerminal(ctx context.Context, lobby *lobby, door *door, invite string) error {
+	switch {
+	case door.opt.screen:
+		return runScreen(ctx, lobby, door, invite)
+	case door.opt.stdin:
+		door.attend(ctx, lobby, atOnce, readLines())
+	case door.opt.headless:
+		door.attend(ctx, lobby, atOnce, nil)
+	default:
 		fmt.Println("You are in. Type help for what you can do.")
-		fmt.Println("Your fingerprint:", identity.Fingerprint(voice.Self()))
+		fmt.Println("Your fingerprint:", identity.Fingerprint(door.voice.Self()))
+		door.attend(ctx, lobby, atOnce, readLines())
 	}
-	if !opt.headless || opt.stdin {
-		lines = readLines()
-	}
+	return nil
+}
+
+// atOnce does what attend has to do, in its goroutine.
+func atOnce(f func()) bool {
+	f()
+	return true
+}
+
+// attend follows the conversation until ctx or what is typed ends it. do does
+// what has to do with the door, in the goroutine to which the door belongs; it
+// returns false if that has ended.
+func (d *door) attend(ctx context.Context, lobby *lobby, do func(func()) bool, lines <-chan string) {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
-	for {
+	for on := true; on; {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-second.C:
-			stats.write(now)
-			door.look(now)
-		case e, ok := <-voice.Events():
+			on = do(func() {
+				d.stats.write(now)
+				d.look(now)
+			})
+		case e, ok := <-d.voice.Events():
 			if !ok {
 				return
 			}
-			door.tell(e)
+			on = do(func() { d.tell(e) })
 		case e, ok := <-lobby.events():
 			if !ok {
 				lobby.ended()
 				continue
 			}
-			door.follow(e)
+			on = do(func() { d.follow(e) })
 		case line, ok := <-lines:
 			if !ok {
 				lines = nil // no terminal any more: go on talking
@@ -72,9 +70,11 @@ func runTerminal(ctx context.Context, opt *options, voice *parley.Voice, lobby *
 			if line == "quit" {
 				return
 			}
-			if answer := door.command(line); answer != "" {
-				fmt.Println(answer)
-			}
+			do(func() {
+				if answer := d.command(line); answer != "" {
+					fmt.Println(answer)
+				}
+			})
 		}
 	}
 }
@@ -112,135 +112,16 @@ func (d *door) tell(e session.Event) {
 	case session.PeerState:
 		d.printf("* %s: muted %t, deafened %t\n", d.call(e.Peer), e.Muted, e.Deafened)
 	case session.DeviceChanged:
-		if e.Working {
-			d.printf("* the %s works again\n", e.Device)
-		} else {
-			d.printf("* the %s doesn't work: %s\n", e.Device, e.Reason)
-		}
+		d.printf("* the %s %s\n", e.Device, either("", e.Working, "works again", "doesn't work: "+e.Reason))
 	case session.SourceEnded:
 		d.printf("* the source has ended; still listening\n")
 	case session.TalkingWhileMuted:
-		d.printf("* you are talking, and muted: type mute to be heard\n")
+		d.printf("* you are talking, and muted: %s to be heard\n", either("", d.opt.screen, "m", "type mute"))
+	case session.TextReceived:
+		d.read(e)
 	case session.Knocked:
 		d.knock(e.Peer)
 	case session.Speaking:
 		// Shown by "who": a line for each sentence would be too much.
 	}
 }
-
-// command does what was typed and returns what to answer.
-func (d *door) command(line string) string {
-	words := strings.Fields(line)
-	if len(words) == 0 {
-		words = []string{"talk"}
-	}
-	if answer, known := d.roomCommand(line); known {
-		return answer
-	}
-	v := d.voice
-	switch words[0] {
-	case "help":
-		return strings.TrimRight(help, "\n")
-	case "who":
-		return d.who()
-	case "mute":
-		v.SetMuted(!v.Muted())
-		return onOff("muted", v.Muted())
-	case "deafen":
-		v.SetDeafened(!v.Deafened())
-		return onOff("deafened", v.Deafened())
-	case "talk":
-		v.SetTalking(!v.Talking())
-		return onOff("talking", v.Talking())
-	case "level":
-		return d.level()
-	}
-	if len(words) < 2 {
-		return fmt.Sprintf("%q? Type help.", line)
-	}
-	switch words[0] {
-	case "let":
-		return d.let(words[1])
-	case "mode":
-		return d.mode(words[1])
-	case "threshold":
-		return d.threshold(words[1])
-	}
-	id, ok := d.find(words[1])
-	if !ok {
-		return nobodyIs(words[1])
-	}
-	switch words[0] {
-	case "why":
-		return v.Why(id)
-	case "quiet":
-		v.SetPeerMuted(id, !v.PeerMuted(id))
-		return onOff("silenced", v.PeerMuted(id))
-	case "vol":
-		return d.volume(id, words[2:])
-	}
-	return fmt.Sprintf("%q? Type help.", line)
-}
-
-// level says how loud the microphone is, beside what a voice must be.
-func (d *door) level() string {
-	v := d.voice
-	return fmt.Sprintf("%.0f dBFS; a voice is from %.0f dBFS on; mode %v", v.Stats().Level, v.VoiceThreshold(), v.Mode())
-}
-
-func (d *door) mode(word string) string {
-	mode, ok := modes[word]
-	if !ok {
-		return "when are you to be heard? open, voice or ptt"
-	}
-	if err := d.voice.SetMode(mode); err != nil {
-		return err.Error()
-	}
-	return "done"
-}
-
-func (d *door) threshold(word string) string {
-	x, err := strconv.ParseFloat(word, 64)
-	if err != nil || x >= 0 || d.voice.SetVoiceThreshold(x) != nil {
-		return "how loud is a voice? -96 to -1 dBFS; type level while you speak, and while you don't"
-	}
-	return "done"
-}
-
-func (d *door) volume(id identity.PeerID, words []string) string {
-	if len(words) == 1 {
-		if x, err := strconv.ParseFloat(words[0], 32); err == nil && x >= 0 && x <= 2 {
-			d.voice.SetPeerVolume(id, float32(x))
-			return "done"
-		}
-	}
-	return "how loud? 0 to 2, 1 is as it speaks"
-}
-
-func (d *door) who() string {
-	var b strings.Builder
-	for _, p := range d.voice.Stats().Peers {
-		fmt.Fprintf(&b, "  %-20s %-8s %4.0f ms RTT  %4.0f ms delay  %4.1f %% concealed  %s\n  %20s numbers of you both: %s\n",
-			d.call(p.ID), p.Path.Kind, ms(p.Path.RTT), ms(p.MouthToEar), 100*p.ConcealedShare(), d.voice.Why(p.ID), "", d.number(p.ID))
-	}
-	for _, id := range d.knocks {
-		fmt.Fprintf(&b, "  %-20s knocked\n", d.call(id))
-	}
-	if b.Len() == 0 {
-		return "  nobody"
-	}
-	return strings.TrimRight(b.String(), "\n")
-}
-
-func nobodyIs(called string) string {
-	return fmt.Sprintf("nobody here is called %q, or more than one", called)
-}
-
-func onOff(what string, on bool) string {
-	if on {
-		return what
-	}
-	return "no longer " + what
-}
-
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
