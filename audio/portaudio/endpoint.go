@@ -36,12 +36,15 @@ type endpoint struct {
 	step    func(*pump) error // moves one piece of audio; called by pumps
 	epoch   time.Time
 
-	quit  chan struct{} // closed by Close
-	done  chan struct{} // closed when the supervisor has ended
-	close sync.Once
+	quit    chan struct{} // closed by Close
+	done    chan struct{} // closed when the supervisor has ended
+	changes chan *change  // to the supervisor
+	close   sync.Once
 
 	mu      sync.Mutex // guards what follows, and the queue of the Source or Sink
 	current *pump      // whose audio counts; nil while there is none
+	next    *pump      // that is to take over when current has moved one more piece
+	rising  bool       // the next piece is the first after a change, and fades in
 	device  Device     // in use, or last used
 	latency time.Duration
 	faults  audio.Faults
@@ -56,6 +59,7 @@ func (e *endpoint) open(cfg Config, dir direction, rate float64, step func(*pump
 	e.request = request{rate: rate, latency: e.cfg.Latency}
 	e.quit = make(chan struct{})
 	e.done = make(chan struct{})
+	e.changes = make(chan *change)
 
 	first := startPump(e, e.cfg.Device)
 	patience := time.NewTimer(openPatience)
@@ -131,6 +135,8 @@ type supervisor struct {
 	standIn   *pump         // open, to replace active unless that wakes up
 	opened    time.Duration // when standIn was
 	left      []*pump       // see leftBehind
+	change    *change       // of devices, under way; nil if there is none
+	retired   []retiree     // were active before a change
 	adopted   time.Duration // when active became that
 	tried     time.Duration // when a candidate was last started
 	renewals  uint64        // of the engine's, those that were heeded
@@ -154,6 +160,10 @@ func (s *supervisor) run() {
 			s.drop()
 		case <-opened(s.candidate):
 			s.judge()
+		case c := <-s.requests():
+			s.beginChange(c)
+		case <-opened(s.unbegun()):
+			s.proceed()
 		case <-tick.C:
 			s.check()
 		}
@@ -184,7 +194,7 @@ func (s *supervisor) adopt(p *pump) {
 	s.device = p.stream.device
 	s.latency = p.stream.latency
 	s.mu.Unlock()
-	close(p.begin)
+	p.start()
 }
 
 // drop forgets the active pump, which has ended, and begins to replace it.
@@ -202,6 +212,8 @@ func (s *supervisor) check() {
 		s.listen()
 	}
 	s.settle()
+	s.checkChange()
+	s.retire(false)
 	s.yield()
 	s.retry()
 }

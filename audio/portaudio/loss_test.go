@@ -48,6 +48,10 @@ func openPairOn(t *testing.T, speaker, microphone string) *pair {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // of a test that failed: open devices would keep the list of them as it is
+		_ = p.sink.Close()
+		_ = p.source.Close()
+	})
 	go p.play()
 	go p.listen()
 	go p.clock()

@@ -130,6 +130,7 @@ func (s *Sink) grab(p *pump, pcm []float32, must bool) bool {
 	n := s.queue.Read(pcm)
 	clear(pcm[n:])
 	s.flight = len(pcm) / 2
+	s.shapeChange(pcm)
 	signal(s.drained)
 	return true
 }

@@ -28,6 +28,8 @@ type Source struct {
 	timer   *time.Timer
 	next    time.Duration // when the block to read next is due; reader only
 	last    time.Duration // when audio was read last; reader only
+	tail    float32       // the last sample read; reader only
+	silent  bool          // what was read last was silence for want of audio; reader only
 	trimmed time.Duration // until when no backlog is allowed; guarded by mu
 }
 
@@ -79,6 +81,7 @@ func (s *Source) record(p *pump) error {
 	if overrun {
 		s.faults.Overruns++
 	}
+	s.shapeChange(pcm)
 	s.keep(pcm)
 	signal(s.filled)
 	return nil
@@ -146,6 +149,10 @@ func (s *Source) take(b *audio.Block) (time.Duration, error) {
 	defer s.mu.Unlock()
 	if s.queue.Len() >= len(b) {
 		s.queue.Read(b[:])
+		if s.silent {
+			audio.FadeIn(b[:audio.FadeSamples])
+		}
+		s.tail, s.silent = b[len(b)-1], false
 		s.last, s.next = now, now+audio.BlockDuration
 		return 0, nil
 	}
@@ -164,6 +171,13 @@ func (s *Source) silence(b *audio.Block, now time.Duration) time.Duration {
 		return due - now
 	}
 	clear(b[:])
+	if !s.silent { // from where the audio broke off, so that it isn't a click
+		for i := range b[:audio.FadeSamples] {
+			b[i] = s.tail
+		}
+		audio.FadeOut(b[:audio.FadeSamples])
+		s.silent = true
+	}
 	s.next += audio.BlockDuration
 	s.trimmed = now + settle
 	if !s.faults.Lost {
