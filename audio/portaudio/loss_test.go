@@ -48,10 +48,7 @@ func openPairOn(t *testing.T, speaker, microphone string) *pair {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { // of a test that failed: open devices would keep the list of them as it is
-		_ = p.sink.Close()
-		_ = p.source.Close()
-	})
+	t.Cleanup(func() { _ = errors.Join(p.sink.Close(), p.source.Close()) }) // open ones would keep the list for the next test
 	go p.play()
 	go p.listen()
 	go p.clock()
