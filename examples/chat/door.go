@@ -27,6 +27,8 @@ type door struct {
 	stats *statsWriter
 	out   io.Writer
 
+	keeper *keeper // nil if nothing is kept
+
 	members map[identity.PeerID]bool // who is in the lobby's room
 	guests  map[identity.PeerID]*guest
 	knocks  []identity.PeerID // who waits for an answer

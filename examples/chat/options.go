@@ -60,8 +60,10 @@ type options struct {
 	record   string
 	accept   string
 	log      string
+	settings string // file; empty if nothing is kept
 
 	recordFormat record.Format
+	given        map[string]bool // flags that were given
 }
 
 func parseOptions(args []string) (*options, error) {
@@ -71,6 +73,7 @@ func parseOptions(args []string) (*options, error) {
 	var lobby, relays []string
 	var mode, policy string
 	var echo, noise, agc string
+	var noSettings bool
 	fs.StringVar(&o.name, "name", "", "what others may call you")
 	fs.StringVar(&o.key, "key", defaultKey(), "`file` with the private key, made if there is none")
 	fs.Func("listen", "`multiaddr` to listen on, may be repeated (default QUIC and TCP on all interfaces)", collect(&o.listen))
@@ -96,9 +99,13 @@ func parseOptions(args []string) (*options, error) {
 	fs.Func("record-format", "`format` of these files: wav, or ogg for Opus as it was received (default wav)", o.setRecordFormat)
 	fs.StringVar(&o.log, "log", "", "`file` to append to what happens to paths, lanes and devices, for when something goes wrong")
 	fs.StringVar(&o.accept, "accept", "", "who may knock without being listed: ask, any or listed (default ask; listed with --headless)")
+	fs.StringVar(&o.settings, "settings", "", "`file` that keeps devices, mode, volumes and who is blocked for the next time; what a flag says holds for this time only (default "+defaultSettings()+"; none with --headless)")
+	fs.BoolVar(&noSettings, "no-settings", false, "neither read nor keep settings")
 	if err := parse(fs, usage, args); err != nil {
 		return nil, err
 	}
+	o.given = map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
 	if err := o.completeWays(lobby, relays, policy); err != nil {
 		return nil, fmt.Errorf("%w; see chat --help", err)
 	}
@@ -106,6 +113,9 @@ func parseOptions(args []string) (*options, error) {
 		return nil, fmt.Errorf("%w; see chat --help", err)
 	}
 	if err := o.completeClean(echo, noise, agc); err != nil {
+		return nil, fmt.Errorf("%w; see chat --help", err)
+	}
+	if err := o.completeSettings(noSettings); err != nil {
 		return nil, fmt.Errorf("%w; see chat --help", err)
 	}
 	return o, nil

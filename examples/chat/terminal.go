@@ -20,8 +20,12 @@ const help = `  who             who is here, and how well they are heard
   mode WHEN       when you are heard: open, voice or ptt
   threshold DBFS  how loud a voice is, for mode voice: -45 for example
   level           how loud you are, and when you are heard
+  devices         which microphones and speakers there are
+  mic NAME        go on with another microphone, or "default"
+  speaker NAME    go on with another speaker, or "default"
   vol WHO 0..2    how loud somebody is here
   quiet WHO       silence somebody here, or no longer
+  block WHO       neither hear somebody nor be heard, or no longer
   why WHO         why somebody isn't heard
   let WHO         let in somebody who knocked, or anybody by the whole peer ID
   quit
@@ -67,6 +71,9 @@ func runTerminal(ctx context.Context, opt *options, voice *parley.Voice, lobby *
 			}
 			if answer := door.command(line); answer != "" {
 				fmt.Println(answer)
+			}
+			if err := door.keeper.keep(); err != nil {
+				fmt.Println(err)
 			}
 		}
 	}
@@ -144,6 +151,8 @@ func (d *door) command(line string) string {
 		return onOff("talking", v.Talking())
 	case "level":
 		return d.level()
+	case "devices":
+		return listDevices()
 	}
 	if len(words) < 2 {
 		return fmt.Sprintf("%q? Type help.", line)
@@ -155,6 +164,10 @@ func (d *door) command(line string) string {
 		return d.mode(words[1])
 	case "threshold":
 		return d.threshold(words[1])
+	case "mic":
+		return choose(words[1:], v.SetMicrophone)
+	case "speaker":
+		return choose(words[1:], v.SetSpeaker)
 	}
 	id, ok := d.find(words[1])
 	if !ok {
@@ -166,6 +179,9 @@ func (d *door) command(line string) string {
 	case "quiet":
 		v.SetPeerMuted(id, !v.PeerMuted(id))
 		return onOff("silenced", v.PeerMuted(id))
+	case "block":
+		v.SetPeerBlocked(id, !v.PeerBlocked(id))
+		return onOff("blocked", v.PeerBlocked(id))
 	case "vol":
 		return d.volume(id, words[2:])
 	}
