@@ -6,8 +6,9 @@
 // the sound comes from and goes to (sound.go), the four calls that make a
 // conversation (main.go), the lobby that says who takes part (lobby.go), who is
 // let in and when it is taken to have left (door.go), what to tell people while
-// they talk (terminal.go), what is kept for the next time (keep.go), the statistics that can be had (stats.go), and what to
-// tell people whom the network gets in the way (doctor.go).
+// they talk (terminal.go), what is kept for the next time (keep.go), the statistics
+// that can be had (stats.go), and what to tell people whom the network gets in the
+// way (doctor.go) or who wonder how they sound (selftest.go).
 package main
 
 import (

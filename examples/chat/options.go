@@ -27,6 +27,7 @@ const usage = `chat talks to peers over libp2p.
   chat --lobby MULTIADDR --room CODE       talk to those who use the same code
   chat --peer ADDRESS|INVITE|PEER-ID ...   talk to these
   chat doctor [--lobby MULTIADDR] ...      say what this network lets through
+  chat doctor --microphone --echo          say how you sound, and let you hear it
   chat id [--key FILE]                     print the own peer ID
 
 With a lobby, "--room new" makes a code to give to the others. Without, start one
