@@ -12,7 +12,7 @@ import (
 const (
 	curveStep   = time.Millisecond
 	curveSmooth = 60  // steps over which a curve is averaged: jitter buffers stretch, and so the delay changes meanwhile
-	curvesAlike = 0.6 // similarity of what is the same, coded twice
+	curvesAlike = 0.5 // similarity of what is the same, coded twice
 )
 
 // curve is how loud something was over time, from a moment on.

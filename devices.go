@@ -2,33 +2,27 @@ package parley
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/portaudio"
 )
 
-// Errors of SetMicrophone and SetSpeaker, beside those of package portaudio. They
-// are wrapped, so compare with errors.Is.
-var (
-	// ErrNoDevices: Config.OpenSource or Config.OpenSink is in a device's place.
-	ErrNoDevices = errors.New("parley: there is no device to choose: the application gives the sound itself")
-	// ErrNotOpen: the conversation began without a device of that kind. The one
-	// that was chosen is used from the next Start on.
-	ErrNotOpen = errors.New("parley: the conversation began without one; it is used from the next Start on")
-)
+// ErrNoDevices is the error of SetMicrophone and SetSpeaker where Config.OpenSource or
+// Config.OpenSink is in a device's place.
+var ErrNoDevices = errors.New("parley: there is no device to choose: the application gives the sound itself")
 
 // SetMicrophone goes on with another recording device, named as in
 // Config.Microphone; the empty name is the system's default one. What is said goes
-// on: the device in use is left when the other one records. Before Start, and for
-// the next Start, it only sets the name, if there is such a device. It returns
+// on: the device in use is left when the other one records. A conversation that began
+// without a microphone has one from then on. Before Start it only sets the name, if
+// there is such a device. It returns
 // within some 100 ms as a rule, and after at most 7 s. portaudio.Devices lists what
 // there is.
 //
 // The error is one of package portaudio: ErrUnknownDevice, which lists what there is,
 // ErrNoDevice, ErrUnavailable, ErrNotResponding. Then the device in use stays. Or it
-// is ErrNoDevices, or ErrNotOpen. It is safe for concurrent use.
+// is ErrNoDevices. It is safe for concurrent use.
 func (v *Voice) SetMicrophone(name string) error { return v.microphone.choose(name) }
 
 // Microphone is the name of the recording device that was chosen; empty for the
@@ -50,10 +44,9 @@ type device struct {
 	find  func(name string) (portaudio.Device, error) // nil if the application gives the sound itself
 	calls sync.Mutex                                  // one choice at a time; held while the sound system is asked
 
-	mu     sync.Mutex // guards what follows
-	name   string
-	open   changer // nil before the first Start
-	failed bool    // the last Start could not open it
+	mu   sync.Mutex // guards what follows
+	name string
+	open changer // nil before the first Start
 }
 
 // init sets what Config says.
@@ -74,14 +67,13 @@ func (d *device) choose(name string) error {
 	d.calls.Lock()
 	defer d.calls.Unlock()
 	d.mu.Lock()
-	open, failed := d.open, d.failed
+	open := d.open
 	d.mu.Unlock()
 	err := audio.ErrClosed
 	if open != nil {
 		err = open.SetDevice(name)
 	}
-	closed := errors.Is(err, audio.ErrClosed) // since Stop, or by it
-	if closed {
+	if errors.Is(err, audio.ErrClosed) { // since Stop, or by it
 		_, err = d.find(name)
 	}
 	if err != nil {
@@ -90,43 +82,39 @@ func (d *device) choose(name string) error {
 	d.mu.Lock()
 	d.name = name
 	d.mu.Unlock()
-	if closed && failed {
-		return fmt.Errorf("%w: %q", ErrNotOpen, name)
-	}
 	return nil
 }
 
-// opened takes note of what a Start opened, by the name that was chosen then.
-func (d *device) opened(open changer, err error) {
+// opened takes note of what a Start opened.
+func (d *device) opened(open changer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.open, d.failed = open, err != nil
+	d.open = open
 }
 
-// openSource opens the microphone that is chosen now.
+// openSource opens the microphone that is chosen now, or something for another one
+// to be chosen.
 func (d *device) openSource(cfg portaudio.Config) (audio.Source, error) {
 	d.calls.Lock()
 	defer d.calls.Unlock()
 	cfg.Device = d.chosen()
 	source, err := portaudio.OpenSource(cfg)
 	if err != nil {
-		d.opened(nil, err)
-		return nil, err
+		source = portaudio.AbsentSource(cfg, err)
 	}
-	d.opened(source, nil)
+	d.opened(source)
 	return source, nil
 }
 
-// openSink opens the speaker that is chosen now.
+// openSink is openSource for a speaker.
 func (d *device) openSink(cfg portaudio.Config) (audio.Sink, error) {
 	d.calls.Lock()
 	defer d.calls.Unlock()
 	cfg.Device = d.chosen()
 	sink, err := portaudio.OpenSink(cfg)
 	if err != nil {
-		d.opened(nil, err)
-		return nil, err
+		sink = portaudio.AbsentSink(cfg, err)
 	}
-	d.opened(sink, nil)
+	d.opened(sink)
 	return sink, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/portaudio"
 	"github.com/parley-voice/parley/audio/pulsetest"
+	"github.com/parley-voice/parley/session"
 )
 
 // hearing is an audio.Sink that keeps the last second and the longest silence.
@@ -230,30 +231,51 @@ func TestDevicesAreChangedInTheMiddleOfACall(t *testing.T) {
 	}
 }
 
-// A call that began without a microphone is a listener's, and says why. Who chooses
-// one then is told when it is used.
-func TestMicrophoneIsChosenWhereThereWasNone(t *testing.T) {
+// A call that began without devices is nobody's, and says why. Who chooses some then
+// has them.
+func TestDevicesAreChosenWhereThereWereNone(t *testing.T) {
 	server := pulsetest.Start(t, pulsetest.Config{})
 	server.Setenv()
 	here := server.Machine(0)
 	ear := listen(t, server, here.EarSource)
 	sing(t, server, here.MouthSink, 440)
-	v, _ := call(t, parley.Config{Microphone: "a microphone that isn't there", Speaker: here.Speaker, Clean: parley.Clean{Echo: parley.EchoOff, Noise: parley.Off, Gain: parley.Off}})
-	ear.await(t, 660)
-	if st := v.Stats().Microphone; st.Open || !strings.Contains(st.Reason, here.Microphone) {
-		t.Errorf("the microphone that isn't there: %+v", st)
+	v, far := call(t, parley.Config{
+		Microphone: "a microphone that isn't there", Speaker: "a speaker that isn't there",
+		Clean: parley.Clean{Echo: parley.EchoOff, Noise: parley.Off, Gain: parley.Off},
+	})
+	for range 2 {
+		device := awaitDevice(t, v, false)
+		if st := v.Stats(); st.Microphone.Open || st.Speaker.Open || !strings.Contains(device.Reason, here.Microphone) {
+			t.Errorf("devices that aren't there: %+v, %+v, %+v", st.Microphone, st.Speaker, device)
+		}
 	}
-	if err := v.SetMicrophone(here.Microphone); !errors.Is(err, parley.ErrNotOpen) {
-		t.Errorf("SetMicrophone: %v, want ErrNotOpen", err)
+	if err := errors.Join(v.SetMicrophone(here.Microphone), v.SetSpeaker(here.Speaker)); err != nil {
+		t.Fatal(err)
+	}
+	far.await(t, 440)
+	ear.await(t, 660)
+	awaitDevice(t, v, true)
+	awaitDevice(t, v, true)
+	if st := v.Stats(); !st.Microphone.Open || !st.Speaker.Open || st.Microphone.Reason+st.Speaker.Reason != "" {
+		t.Errorf("devices that were chosen: %+v, %+v", st.Microphone, st.Speaker)
 	}
 	if err := v.Stop(); err != nil {
 		t.Error(err)
 	}
-	if err := v.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if st := v.Stats().Microphone; !st.Open {
-		t.Errorf("the microphone that was chosen meanwhile: %+v", st)
+}
+
+// awaitDevice waits until the application is told that a device works, or doesn't.
+func awaitDevice(t *testing.T, v *parley.Voice, working bool) session.DeviceChanged {
+	t.Helper()
+	for deadline := time.After(5 * time.Second); ; {
+		select {
+		case e := <-v.Events():
+			if d, ok := e.(session.DeviceChanged); ok && d.Working == working {
+				return d
+			}
+		case <-deadline:
+			t.Fatalf("it isn't told that a device works: %t", working)
+		}
 	}
 }
 

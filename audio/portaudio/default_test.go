@@ -164,6 +164,51 @@ func TestChangeToADeviceThatHangs(t *testing.T) {
 	p.close()
 }
 
+// Without a device there is silence at the pace of the clock, and none is looked for
+// before one is chosen.
+func TestAbsentDevicesAreSilentUntilOneIsChosen(t *testing.T) {
+	server := pulsetest.Start(t, pulsetest.Config{})
+	server.Setenv()
+	reason := errors.New("nobody has one")
+	p := &pair{t: t, heard: make(chan bool, 4096), longest: make(chan time.Duration, 2), lag: make(chan time.Duration)}
+	for i := range p.events {
+		p.events[i] = make(chan portaudio.Event, 64)
+	}
+	p.sink = portaudio.AbsentSink(portaudio.Config{OnEvent: func(ev portaudio.Event) { p.events[0] <- ev }}, reason)
+	p.source = portaudio.AbsentSource(portaudio.Config{OnEvent: func(ev portaudio.Event) { p.events[1] <- ev }}, reason)
+	go p.play()
+	go p.listen()
+	go p.clock()
+	checkPace := p.watchPace()
+	p.await(false, 120, 3*time.Second) // longer than it takes to try a device that was lost
+	checkPace()
+	for _, f := range []audio.Faults{p.sink.Faults(), p.source.Faults()} {
+		if f != (audio.Faults{Lost: true, Reason: "nobody has one"}) {
+			t.Errorf("without a device: %+v", f)
+		}
+	}
+	if err := p.sink.SetDevice("gramophone"); !errors.Is(err, portaudio.ErrUnknownDevice) {
+		t.Errorf("SetDevice: %v", err)
+	}
+	m := server.Machine(0)
+	if err := errors.Join(p.sink.SetDevice(m.Speaker), p.source.SetDevice(m.Ear)); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(portaudio.Recovered)
+	p.await(true, 10, 3*time.Second)
+	server.Kill() // from now on they are like any other
+	p.expect(portaudio.Lost)
+	server.Restart()
+	p.expect(portaudio.Recovered)
+	p.await(true, 10, 3*time.Second)
+	p.close()
+	for _, end := range []interface{ Close() error }{portaudio.AbsentSink(portaudio.Config{}, reason), portaudio.AbsentSource(portaudio.Config{}, reason)} {
+		if err := end.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Close ends a change that is under way.
 func TestCloseDuringAChange(t *testing.T) {
 	server := pulsetest.Start(t, pulsetest.Config{Machines: 2})

@@ -50,8 +50,8 @@ type endpoint struct {
 	faults  audio.Faults
 }
 
-// open opens the device and starts supervising it.
-func (e *endpoint) open(cfg Config, dir direction, rate float64, step func(*pump) error) error {
+// prepare sets what doesn't change.
+func (e *endpoint) prepare(cfg Config, dir direction, rate float64, step func(*pump) error) {
 	e.cfg = cfg.withDefaults()
 	e.dir = dir
 	e.step = step
@@ -60,7 +60,17 @@ func (e *endpoint) open(cfg Config, dir direction, rate float64, step func(*pump
 	e.quit = make(chan struct{})
 	e.done = make(chan struct{})
 	e.changes = make(chan *change)
+}
 
+// absent starts supervising an endpoint without a device.
+func (e *endpoint) absent(reason error) {
+	e.faults.Lost, e.faults.Reason = true, reason.Error()
+	s := &supervisor{endpoint: e, renewals: shared.renewals.Load(), absent: true}
+	go s.run()
+}
+
+// open opens the device and starts supervising it.
+func (e *endpoint) open() error {
 	first := startPump(e, e.cfg.Device)
 	patience := time.NewTimer(openPatience)
 	defer patience.Stop()
@@ -68,7 +78,7 @@ func (e *endpoint) open(cfg Config, dir direction, rate float64, step func(*pump
 	case <-first.ready:
 	case <-patience.C:
 		first.stop()
-		return fmt.Errorf("%w: opening the %s", ErrNotResponding, dir.noun())
+		return fmt.Errorf("%w: opening the %s", ErrNotResponding, e.dir.noun())
 	}
 	if first.err != nil {
 		return first.err
@@ -137,6 +147,7 @@ type supervisor struct {
 	left      []*pump       // see leftBehind
 	change    *change       // of devices, under way; nil if there is none
 	retired   []retiree     // were active before a change
+	absent    bool          // there is no device, and none is looked for, before a change
 	adopted   time.Duration // when active became that
 	tried     time.Duration // when a candidate was last started
 	renewals  uint64        // of the engine's, those that were heeded
@@ -188,7 +199,7 @@ func opened(p *pump) <-chan struct{} {
 
 // adopt makes a pump with an open stream the one whose audio counts.
 func (s *supervisor) adopt(p *pump) {
-	s.active, s.adopted = p, s.now()
+	s.active, s.adopted, s.absent = p, s.now(), false
 	s.mu.Lock()
 	s.current = p
 	s.device = p.stream.device

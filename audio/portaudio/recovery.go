@@ -9,7 +9,7 @@ import (
 // retry starts to open a device if that may help: none is in use, or the one in
 // use hangs, or it isn't the one that was asked for.
 func (s *supervisor) retry() {
-	if s.candidate != nil || s.standIn != nil || s.change != nil || s.closed() {
+	if s.candidate != nil || s.standIn != nil || s.change != nil || s.absent || s.closed() {
 		return
 	}
 	now := s.now()

@@ -41,12 +41,25 @@ func OpenSource(cfg Config) (*Source, error) { return openSource(cfg, audio.Samp
 // openSource asks the device for a rate in Hz first.
 func openSource(cfg Config, rate float64) (*Source, error) {
 	s := newSource(cfg)
-	if err := s.open(cfg, input, rate, s.record); err != nil {
+	s.prepare(cfg, input, rate, s.record)
+	if err := s.open(); err != nil {
 		return nil, err
 	}
 	s.last = s.now()
 	s.next = s.last + audio.BlockDuration
 	return s, nil
+}
+
+// AbsentSource is a microphone without a device, for a conversation that began
+// without one: it gives silence, and counts as lost for that reason, until SetDevice
+// finds one. No device is looked for before. It can be used, and must be closed, like
+// any other.
+func AbsentSource(cfg Config, reason error) *Source {
+	s := newSource(cfg)
+	s.prepare(cfg, input, audio.SampleRate, s.record)
+	s.next = s.now() + audio.BlockDuration
+	s.absent(reason)
+	return s
 }
 
 // newSource makes a source without a device.
