@@ -2,6 +2,8 @@ package parley
 
 import (
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/clean"
@@ -85,3 +87,96 @@ func (c Clean) chain(device bool) (audio.Chain, *speex.Processor, error) {
 	}
 	return chain, canceller, nil
 }
+
+// cleaner is the processors of Clean, which may be replaced by others while it runs.
+type cleaner struct {
+	device bool // the microphone is one
+
+	mu        sync.Mutex // guards what follows; held while a block is processed
+	clean     Clean
+	chain     audio.Chain
+	canceller *speex.Processor // of chain; nil if there is none
+	changed   bool             // since the last block
+	closed    bool
+	tail      float32 // the last sample that was given
+	edge      [audio.FadeSamples]float32
+}
+
+func newCleaner(clean Clean, device bool) (*cleaner, error) {
+	c := &cleaner{device: device}
+	if err := c.set(clean); err != nil {
+		return nil, err
+	}
+	c.changed = false
+	return c, nil
+}
+
+// set does something else from the next block on.
+func (c *cleaner) set(clean Clean) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return session.ErrClosed
+	}
+	chain, canceller, err := clean.chain(c.device)
+	if err != nil {
+		return err
+	}
+	if c.canceller != nil {
+		_ = c.canceller.Close() // it never fails
+	}
+	c.clean, c.chain, c.canceller, c.changed = clean, chain, canceller, true
+	return nil
+}
+
+func (c *cleaner) now() Clean {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.clean
+}
+
+// Process is audio.Processor's. Where the processors are other ones than before,
+// it leads over from the last sample of those.
+func (c *cleaner) Process(mic, mix *audio.Block) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.chain.Process(mic, mix)
+	if c.changed {
+		c.changed = false
+		for i := range c.edge {
+			c.edge[i] = c.tail
+		}
+		audio.CrossFade(mic[:len(c.edge)], c.edge[:], mic[:len(c.edge)])
+	}
+	c.tail = mic[len(mic)-1]
+}
+
+// Delay is audio.Delayer's.
+func (c *cleaner) Delay() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.chain.Delay()
+}
+
+// close gives back what the processors hold; they do nothing from then on.
+func (c *cleaner) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed, c.chain = true, nil
+	if c.canceller != nil {
+		_ = c.canceller.Close() // it never fails
+	}
+}
+
+// SetClean changes what is done to what the microphone recorded, from the next
+// 10 ms on and across Stop and Start. An echo is learned anew. It fails with
+// session.ErrConfig or session.ErrClosed, and then changes nothing.
+func (v *Voice) SetClean(clean Clean) error {
+	if err := v.cleaner.set(clean); err != nil {
+		return fmt.Errorf("parley: %w", err)
+	}
+	return v.SetMode(v.Mode()) // the others are told the delay, which is another one
+}
+
+// Cleaning is what is done to what the microphone recorded.
+func (v *Voice) Cleaning() Clean { return v.cleaner.now() }

@@ -3,6 +3,7 @@ package parley
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -69,23 +70,78 @@ func TestUnknownCleaningIsRefused(t *testing.T) {
 // The application's own processors come last, and see what Parley made.
 func TestOwnProcessorsComeLast(t *testing.T) {
 	own := &audio.Limiter{}
-	v := &Voice{}
-	chain, err := v.clean(Config{Chain: audio.Chain{own}}, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = v.canceller.Close() }()
-	if len(chain) != 6 || chain[5] != audio.Processor(own) {
+	v := &Voice{cleaner: &cleaner{}}
+	chain := v.connect(Config{Chain: audio.Chain{own}}).Chain
+	if len(chain) != 2 || chain[0] != audio.Processor(v.cleaner) || chain[1] != audio.Processor(own) {
 		t.Errorf("the chain is %T", chain)
 	}
 }
 
-func TestCleaningAllocatesNothing(t *testing.T) {
-	chain, canceller, err := Clean{}.chain(true)
+// What is cleaned changes between two blocks, without a step, and what was there
+// before is given back.
+func TestCleaningIsChangedWhileItRuns(t *testing.T) {
+	c, err := newCleaner(Clean{Echo: EchoOff, Noise: Off, Gain: On}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = canceller.Close() }()
+	tone := audio.NewTone(200, -20)
+	var before float32
+	step := func() (most float64) {
+		var mic, mix audio.Block
+		if err := tone.ReadBlock(&mic); err != nil {
+			t.Fatal(err)
+		}
+		c.Process(&mic, &mix)
+		for _, x := range mic {
+			most = max(most, math.Abs(float64(x-before)))
+			before = x
+		}
+		return most
+	}
+	usual := 0.0
+	for range 300 {
+		usual = max(usual, step())
+	}
+	for i, clean := range []Clean{{Echo: EchoOff, Noise: Off, Gain: Off}, {Echo: EchoHalfDuplex, Noise: On}, {}, {Echo: EchoOff, Noise: Off, Gain: Off}} {
+		old := c.canceller
+		if err := c.set(clean); err != nil {
+			t.Fatal(err)
+		}
+		if c.now() != clean {
+			t.Errorf("asked for %+v, and it does %+v", clean, c.now())
+		}
+		if old != nil {
+			var b audio.Block
+			b[0] = 1
+			old.Process(&b, &audio.Block{})
+			if b[0] != 1 {
+				t.Error("the canceller that was replaced still works")
+			}
+		}
+		for block := range 10 {
+			if got := step(); got > 1.5*usual {
+				t.Errorf("change %d, block %d: a step of %.3f, usually it is %.3f", i, block, got, usual)
+			}
+		}
+	}
+	if d := c.Delay(); d != 0 {
+		t.Errorf("nothing is done, %v later", d)
+	}
+	if err := c.set(Clean{Gain: 7}); !errors.Is(err, session.ErrConfig) {
+		t.Errorf("an unknown switch: %v, want ErrConfig", err)
+	}
+	c.close()
+	if err := c.set(Clean{}); !errors.Is(err, session.ErrClosed) {
+		t.Errorf("after close: %v, want ErrClosed", err)
+	}
+}
+
+func TestCleaningAllocatesNothing(t *testing.T) {
+	chain, err := newCleaner(Clean{}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer chain.close()
 	var mic, mix audio.Block
 	far, near := audio.NewTone(300, -20), audio.NewTone(500, -20)
 	if n := testing.AllocsPerRun(200, func() {

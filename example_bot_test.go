@@ -2,8 +2,10 @@ package parley_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -11,24 +13,31 @@ import (
 	"github.com/libp2p/go-libp2p/core/peerstore"
 
 	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/oggopus"
 	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/codec/opus"
 	"github.com/parley-voice/parley/session"
 )
 
-// A bot has no devices. It says Opus packets that it has, from a file for example,
-// by a Source that decodes them, and is given those of others as they arrive. PCM
-// it would say by a Source, and take with session.Taps.Peer, in the same way.
+// A bot has no devices. It plays an Ogg Opus file to a room, packet by packet as they
+// are in the file, and is given those of others as they arrive. PCM it would say by
+// an audio.Source, and take with session.Taps.Peer, in the same way.
 func Example_bot() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 
-	source, err := newPackets(jingle())
+	name, err := record10s()
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	bot, err := newApp("bot", source, &audio.Null{})
+	defer os.Remove(name) //nolint:errcheck // of a temporary file
+	music, err := openOgg(name)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	bot, err := newApp("bot", session.Packets(music), &audio.Null{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -51,6 +60,14 @@ func Example_bot() {
 		}
 	}})
 	defer remove()
+
+	// Who doesn't listen to the lobby isn't disturbed by the bot.
+	if _, err := bot.voice.Speak(session.Room("lobby")); err != nil {
+		fmt.Println(err)
+	}
+	if err := ben.voice.Listen("lobby"); err != nil {
+		fmt.Println(err)
+	}
 
 	bot.host.Peerstore().AddAddrs(ben.host.ID(), ben.host.Addrs(), peerstore.PermanentAddrTTL)
 	if err := bot.enter(ctx, ben.host.ID()); err != nil {
@@ -77,61 +94,55 @@ func Example_bot() {
 	// The bot has a packet of Ben: 960 samples, <nil>
 }
 
-// packets is an audio.Source of Opus packets. Parley encodes what it gives once
-// more, since what a listener is sent depends on its losses and on what its link
-// carries.
-type packets struct {
-	dec   codec.Decoder
-	left  [][]byte
-	frame [codec.MaxPacketSamples]float32
-	pcm   []float32 // of frame, not yet given
+// oggFile is the packets of a file, which session.Packets closes.
+type oggFile struct {
+	*oggopus.Reader
+	io.Closer
 }
 
-func newPackets(list [][]byte) (*packets, error) {
-	dec, err := opus.Codec{}.NewDecoder()
-	return &packets{dec: dec, left: list}, err
-}
-
-func (p *packets) ReadBlock(b *audio.Block) error {
-	for n := 0; n < len(b); {
-		if len(p.pcm) == 0 {
-			if len(p.left) == 0 {
-				return io.EOF
-			}
-			samples, err := p.dec.Decode(p.frame[:], p.left[0])
-			if err != nil {
-				return err
-			}
-			p.left, p.pcm = p.left[1:], p.frame[:samples]
-		}
-		taken := copy(b[n:], p.pcm)
-		n, p.pcm = n+taken, p.pcm[taken:]
+func openOgg(name string) (oggFile, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return oggFile{}, err
 	}
-	return nil
+	r, err := oggopus.NewReader(f)
+	if err != nil {
+		return oggFile{}, errors.Join(err, f.Close())
+	}
+	return oggFile{r, f}, nil
 }
 
-func (*packets) Close() error { return nil }
-
-// jingle stands for a file: ten seconds of a tone in packets of 20 ms.
-func jingle() (list [][]byte) {
+// record10s makes such a file: ten seconds of a tone in packets of 20 ms.
+func record10s() (name string, err error) {
+	f, err := os.CreateTemp("", "*.opus")
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	w, err := oggopus.NewWriter(f, oggopus.Config{})
+	if err != nil {
+		return "", err
+	}
 	enc, err := opus.Codec{}.NewEncoder(codec.Config{})
 	if err != nil {
-		return nil
+		return "", err
 	}
-	tone, frame := audio.NewTone(660, -20), make([]float32, enc.FrameSamples())
+	tone, frame, packet := audio.NewTone(660, -20), make([]float32, enc.FrameSamples()), make([]byte, codec.MaxPacketBytes)
 	for range 500 {
 		var b audio.Block
 		for at := 0; at < len(frame); at += len(b) {
-			if err := tone.ReadBlock(&b); err != nil {
-				return nil
+			if err = tone.ReadBlock(&b); err != nil {
+				return "", err
 			}
 			copy(frame[at:], b[:])
 		}
-		p, err := enc.Encode(make([]byte, codec.MaxPacketBytes), frame)
+		p, err := enc.Encode(packet, frame)
 		if err != nil {
-			return nil
+			return "", err
 		}
-		list = append(list, p)
+		if err = w.WritePacket(p); err != nil {
+			return "", err
+		}
 	}
-	return list
+	return f.Name(), w.Close()
 }

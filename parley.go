@@ -25,11 +25,11 @@ import (
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/jitter"
 	"github.com/parley-voice/parley/audio/portaudio"
-	"github.com/parley-voice/parley/audio/speex"
 	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/codec/opus"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p"
+	"github.com/parley-voice/parley/p2p/link"
 	"github.com/parley-voice/parley/session"
 )
 
@@ -40,8 +40,8 @@ type Config struct {
 	Session string // keeps several sessions on one host apart; at most 64 bytes; default ""
 	Name    string // what others may call this peer; at most 64 bytes; default none
 
-	Microphone string // name of the recording device, or a part of it; default: the system's
-	Speaker    string // name of the playback device, or a part of it; default: the system's
+	Microphone string // name of the recording device, or a part of it; default: the system's; see SetMicrophone
+	Speaker    string // name of the playback device, or a part of it; default: the system's; see SetSpeaker
 
 	// OpenSource and OpenSink replace the devices: a file, a game's audio
 	// engine, a bot. They are called at each Start. Default: the devices.
@@ -53,7 +53,7 @@ type Config struct {
 	Mode           session.Mode // when to talk; default session.Open
 	VoiceThreshold float64      // see session.Config
 	VoiceMargin    float64      // see session.Config
-	Clean          Clean        // what is done about echo, noise and loudness; default all, to what a device recorded
+	Clean          Clean        // what is done about echo, noise and loudness; default all, to what a device recorded; see SetClean
 	Chain          audio.Chain  // processors of the application's own, behind Clean; default none
 	Network        p2p.Config   // of the host's node; the first New of a host decides
 	Logger         *slog.Logger // default: silence
@@ -67,17 +67,18 @@ type Config struct {
 type Voice struct {
 	*session.Session
 
-	node      *p2p.Node
-	transport *p2p.Transport
-	canceller *speex.Processor // nil if neither echo nor noise is taken away
-	once      sync.Once
+	node       *p2p.Node
+	transport  *p2p.Transport
+	cleaner    *cleaner // nil in a New that failed early
+	microphone device
+	speaker    device
+	once       sync.Once
 }
 
 // New prepares voice on a host. It registers Parley's stream handler at once,
 // which refuses until Start, and opens no device. Several sessions on one host
 // need different names; a second one of the same name is an error.
 func New(h host.Host, cfg Config) (*Voice, error) {
-	device := cfg.OpenSource == nil
 	cfg = cfg.withDefaults()
 	node, err := p2p.Shared(h, cfg.Network)
 	if err != nil {
@@ -89,9 +90,8 @@ func New(h host.Host, cfg Config) (*Voice, error) {
 		return nil, fmt.Errorf("parley: %w", err)
 	}
 	v := &Voice{node: node, transport: transport}
-	processors, err := v.clean(cfg, device)
-	if err == nil {
-		conversation := cfg.session(transport, processors)
+	if v.cleaner, err = newCleaner(cfg.Clean, cfg.OpenSource == nil); err == nil {
+		conversation := v.connect(cfg).session(transport)
 		conversation.Sign = signer(h)
 		v.Session, err = session.New(conversation)
 	}
@@ -100,6 +100,24 @@ func New(h host.Host, cfg Config) (*Voice, error) {
 		return nil, fmt.Errorf("parley: %w", err)
 	}
 	return v, nil
+}
+
+// connect puts what may be chosen anew later into the configuration.
+func (v *Voice) connect(cfg Config) Config {
+	cfg.Chain = append(audio.Chain{v.cleaner}, cfg.Chain...)
+	device := portaudio.Config{Latency: portaudio.DefaultLatency, Logger: cfg.Logger}
+	if cfg.LowDelay {
+		device.Latency = portaudio.LowDelay
+	}
+	if cfg.OpenSource == nil {
+		v.microphone.init(cfg.Microphone, portaudio.FindMicrophone)
+		cfg.OpenSource = func() (audio.Source, error) { return v.microphone.openSource(device) }
+	}
+	if cfg.OpenSink == nil {
+		v.speaker.init(cfg.Speaker, portaudio.FindSpeaker)
+		cfg.OpenSink = func() (audio.Sink, error) { return v.speaker.openSink(device) }
+	}
+	return cfg
 }
 
 // Node is Parley's presence on the host, which all its sessions share: its
@@ -117,16 +135,10 @@ func (v *Voice) Close() error {
 // giveBack returns what New took.
 func (v *Voice) giveBack() error {
 	v.transport.Release()
-	if v.canceller != nil {
-		_ = v.canceller.Close() // it never fails
+	if v.cleaner != nil {
+		v.cleaner.close()
 	}
 	return v.node.Close()
-}
-
-// clean makes the processors of the microphone.
-func (v *Voice) clean(cfg Config, device bool) (chain audio.Chain, err error) {
-	chain, v.canceller, err = cfg.Clean.chain(device)
-	return append(chain, cfg.Chain...), err
 }
 
 // signer signs by the host's key, which its peerstore holds.
@@ -141,14 +153,14 @@ func signer(h host.Host) func(data []byte) ([]byte, error) {
 }
 
 // session is the configuration of the conversation.
-func (cfg Config) session(transport *p2p.Transport, chain audio.Chain) session.Config {
+func (cfg Config) session(transport link.Transport) session.Config {
 	return session.Config{
 		Transport:      transport,
 		Codec:          opus.Codec{},
 		Encoding:       cfg.Encoding,
 		OpenSource:     cfg.OpenSource,
 		OpenSink:       cfg.OpenSink,
-		Chain:          chain,
+		Chain:          cfg.Chain,
 		Mode:           cfg.Mode,
 		VoiceThreshold: cfg.VoiceThreshold,
 		VoiceMargin:    cfg.VoiceMargin,
@@ -164,9 +176,7 @@ func (cfg Config) session(transport *p2p.Transport, chain audio.Chain) session.C
 }
 
 func (cfg Config) withDefaults() Config {
-	latency := portaudio.DefaultLatency
 	if cfg.LowDelay {
-		latency = portaudio.LowDelay
 		cfg.Encoding.LowDelay = true
 		if cfg.Encoding.FrameDuration == 0 {
 			cfg.Encoding.FrameDuration = 10 * time.Millisecond
@@ -177,16 +187,6 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.Network.Logger == nil {
 		cfg.Network.Logger = cfg.Logger
-	}
-	if cfg.OpenSource == nil {
-		cfg.OpenSource = func() (audio.Source, error) {
-			return portaudio.OpenSource(portaudio.Config{Device: cfg.Microphone, Latency: latency, Logger: cfg.Logger})
-		}
-	}
-	if cfg.OpenSink == nil {
-		cfg.OpenSink = func() (audio.Sink, error) {
-			return portaudio.OpenSink(portaudio.Config{Device: cfg.Speaker, Latency: latency, Logger: cfg.Logger})
-		}
 	}
 	return cfg
 }

@@ -70,6 +70,6 @@ type Faults struct {
 	Underruns uint64
 	Overruns  uint64
 	Losses    uint64 // times the device went away
-	Lost      bool   // the device is away now: silence is read, what is written goes nowhere
+	Lost      bool   // the device is away now: silence is read, what is written goes nowhere; without a loss there never was one
 	Reason    string // why it is away; empty if it isn't
 }

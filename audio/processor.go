@@ -24,8 +24,8 @@ type Processor interface {
 const MixLead = 5 * time.Millisecond
 
 // Delayer is implemented by a Processor that holds audio back. Delay is for how
-// long; it doesn't change, and is safe for concurrent use. Statistics of delay
-// count on it.
+// long; it changes only if the application asks for something else, and is safe for
+// concurrent use. Statistics of delay count on it.
 type Delayer interface {
 	Delay() time.Duration
 }

@@ -103,7 +103,7 @@ var floors = map[string]floor{
 
 	".": {
 		level:      5,
-		imports:    []string{"identity", "audio", "audio/jitter", "audio/stretch", "audio/clean", "audio/portaudio", "audio/speex", "codec", "codec/opus", "p2p", "p2p/link", "session"},
+		imports:    []string{"identity", "audio", "audio/jitter", "audio/stretch", "audio/clean", "audio/portaudio", "audio/speex", "codec", "codec/opus", "p2p", "p2p/link", "pipe", "session"},
 		thirdParty: []string{"github.com/libp2p/go-libp2p/core"},
 	},
 

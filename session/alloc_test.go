@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p/link"
 	"github.com/parley-voice/parley/session/sessiontest"
@@ -139,5 +140,33 @@ func TestWireToMixAllocatesNothing(t *testing.T) {
 		if st := p.player.jitterStats(); st.PlayedSamples < runs*900 {
 			t.Errorf("only %d samples were played: the test measured silence", st.PlayedSamples)
 		}
+	}
+}
+
+// endless gives the same packet again and again.
+type endless struct{ packet []byte }
+
+func (e endless) ReadPacket(dst []byte) ([]byte, error) { return append(dst[:0], e.packet...), nil }
+
+func TestPacketsToWireAllocateNothing(t *testing.T) {
+	sent := 0
+	c := still(t, &loop{voice: func(identity.PeerID, []byte) { sent++ }}, 4)
+	frame := make([]float32, c.capture.talker.enc.FrameSamples())
+	copy(frame, loudBlock()[:])
+	packet, err := c.capture.talker.enc.Encode(make([]byte, codec.MaxPacketBytes), frame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.packets = &packetSource{reader: endless{append([]byte(nil), packet...)}}
+	step := func() { c.passPacket(c.packets) }
+	for range 200 {
+		step()
+	}
+	before := sent
+	if n := testing.AllocsPerRun(500, step); n != 0 {
+		t.Errorf("%v allocations a block, want 0", n)
+	}
+	if sent-before < 500 {
+		t.Errorf("%d packets were sent", sent-before)
 	}
 }

@@ -50,6 +50,9 @@ func (c *conversation) runCapture() {
 	// A file's first block has been spoken when its 10 ms are over.
 	start := time.Now()
 	cs.pace.begin(start.Add(audio.BlockDuration))
+	if c.packets != nil && !c.runPackets() {
+		return
+	}
 	for {
 		skipped, ok := c.readMicrophone()
 		if !ok {
@@ -175,21 +178,33 @@ func (c *conversation) speak(mic *audio.Block) {
 		cs.errs.Add(1)
 	}
 	cs.speaking.Store(cs.talker.inSpurt)
-	if said != nil && !c.isDone() {
-		cs.spoken.Add(1)
-		cs.talker.wanted = c.send(said)
-		c.tapSaid(said)
+	c.deliver(said)
+}
+
+// deliver gives a packet, if there is one, to those who listen.
+func (c *conversation) deliver(said *spoken) {
+	if said == nil || c.isDone() {
+		return
 	}
+	c.capture.spoken.Add(1)
+	c.capture.talker.wanted = c.send(said)
+	c.tapSaid(said)
 }
 
 // heldBack is how much later the chain and the gate give out what was recorded. It
 // is for runCapture.
 func (c *conversation) heldBack() time.Duration {
+	if c.packets != nil {
+		return 0
+	}
 	return c.cfg.Chain.Delay() + gateDelay(c.capture.gate.mode)
 }
 
 // captureDelay is the time from a sound at the microphone to the packet that
 // carries it: device, processors, pre-roll, frame and codec.
 func (c *conversation) captureDelay() time.Duration {
+	if c.packets != nil {
+		return c.cfg.Encoding.FrameDuration + c.cfg.Codec.Delay(c.cfg.Encoding)
+	}
 	return time.Duration(c.capture.device.Load()) + c.cfg.Chain.Delay() + gateDelay(c.s.Mode()) + c.cfg.Encoding.FrameDuration + c.cfg.Codec.Delay(c.cfg.Encoding)
 }

@@ -27,6 +27,7 @@ type conversation struct {
 	started   time.Time
 
 	mic     endpoint[audio.Source]
+	packets *packetSource // mic's value, if that is one
 	speaker endpoint[audio.Sink]
 	mix     mixLine // what was played, on its way to the capture chain
 	capture captureState
@@ -73,6 +74,7 @@ func (c *conversation) openEndpoints(ctx context.Context) error {
 	mic := openLater(c.cfg.OpenSource)
 	speaker := openLater(c.cfg.OpenSink)
 	leftMic, errMic := c.mic.take(ctx, mic, "no microphone configured")
+	c.packets, _ = c.mic.value.(*packetSource)
 	leftSpeaker, errSpeaker := c.speaker.take(ctx, speaker, "no speaker configured")
 	if err := stopped(ctx); err != nil {
 		c.discard()

@@ -122,6 +122,7 @@ func (e *endpoint[T]) stats() EndpointStats {
 	}
 	if e.device != nil {
 		st.Faults = e.device.Faults()
+		st.Open = !st.Faults.Lost || st.Faults.Losses > 0 // what is lost without a loss never was there
 	}
 	return st
 }

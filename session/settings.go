@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -117,6 +118,31 @@ func (s *Session) SetPeerVolume(id identity.PeerID, volume float32) {
 func (s *Session) PeerVolume(id identity.PeerID) float32 {
 	_, volume := s.wanted(id)
 	return volume
+}
+
+// PeerSetting is what is set for one peer, whether it takes part or not.
+type PeerSetting struct {
+	ID      identity.PeerID
+	Volume  float32 // 0 to audio.MaxGain; 1 is as it speaks
+	Muted   bool
+	Blocked bool
+}
+
+// PeerSettings returns what is set for all peers for whom that isn't the default,
+// which are as many as the application has set, in order of their IDs.
+func (s *Session) PeerSettings() (list []PeerSetting) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, set := range s.settings {
+		set.mu.Lock()
+		p := PeerSetting{ID: id, Volume: set.volume, Muted: set.muted, Blocked: set.blocked.Load()}
+		set.mu.Unlock()
+		if p != (PeerSetting{ID: id, Volume: 1}) {
+			list = append(list, p)
+		}
+	}
+	slices.SortFunc(list, func(a, b PeerSetting) int { return cmp.Compare(a.ID, b.ID) })
+	return list
 }
 
 // TapPeer calls tap with all audio of a peer from now on, until the returned

@@ -33,7 +33,7 @@ type Stats struct {
 
 // EndpointStats describes the microphone or the speaker.
 type EndpointStats struct {
-	Open    bool
+	Open    bool          // there is one, or was since Start
 	Reason  string        // why it doesn't work; empty if it does
 	Start   time.Time     // when its first sample was spoken or heard; zero before that
 	Latency time.Duration // of the device; 0 without one

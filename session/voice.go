@@ -98,6 +98,18 @@ func (t *talker) push(b *audio.Block, open bool) (*spoken, error) {
 	return t.number(start, len(t.frame), payload, lean), nil
 }
 
+// pushPacket takes a packet that was encoded elsewhere, and returns it numbered.
+func (t *talker) pushPacket(payload []byte, samples int) *spoken {
+	t.fill, t.said = 0, false
+	start := t.clock
+	t.clock += int64(samples)
+	if !t.inSpurt {
+		t.inSpurt = true
+		t.spurt++
+	}
+	return t.number(start, samples, payload, nil)
+}
+
 // encode encodes the frame, once for all or once more for those who want it
 // lean. Only if nobody wants it whole, lean stands for both.
 func (t *talker) encode() (payload, lean []byte, err error) {

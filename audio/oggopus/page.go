@@ -23,15 +23,20 @@ import "encoding/binary"
 //	+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //
 // All numbers are little-endian. A packet takes a segment of 255 bytes after the
-// other and ends with a shorter one. Here no packet goes on over two pages.
+// other and ends with a shorter one. A Writer lets no packet go on over two pages.
 const (
 	pageHead       = 27 // bytes before the segment table
 	maxSegments    = 255
 	maxSegment     = 255
+	serialOffset   = 14
+	numberOffset   = 18
 	checksumOffset = 22
 
-	flagFirst = 2
-	flagLast  = 4
+	pageMagic = "OggS\x00" // and the version
+
+	flagContinued = 1
+	flagFirst     = 2
+	flagLast      = 4
 )
 
 // page is a page in the making.
@@ -62,7 +67,7 @@ func (p *page) clear() { p.table, p.body, p.samples = p.table[:0], p.body[:0], 0
 func (p *page) appendTo(b []byte, flags byte, granule int64, serial, number uint32) []byte {
 	start := len(b)
 	le := binary.LittleEndian
-	b = append(b, "OggS\x00"...)
+	b = append(b, pageMagic...)
 	b = append(b, flags)
 	b = le.AppendUint64(b, uint64(granule))
 	b = le.AppendUint32(b, serial)

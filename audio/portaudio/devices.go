@@ -22,6 +22,14 @@ type Device struct {
 // Key is "HostAPI/Name": what to store to find the device again later.
 func (d Device) Key() string { return d.HostAPI + "/" + d.Name }
 
+// isDefault says whether the device is the default one of a direction.
+func (d Device) isDefault(dir direction) bool {
+	if dir == input {
+		return d.DefaultInput
+	}
+	return d.DefaultOutput
+}
+
 // devicesPatience bounds how long Devices waits for the sound system.
 const devicesPatience = 3 * time.Second
 
@@ -29,24 +37,29 @@ const devicesPatience = 3 * time.Second
 // open the list is that of the time when the first of them was opened. It takes
 // some 20 to 200 ms, and at most 3 s: then the error is ErrNotResponding. A
 // system without devices gives an empty list. Safe for concurrent use.
-func Devices() ([]Device, error) {
+func Devices() ([]Device, error) { return ask(shared.devices) }
+
+// ask asks the sound system and gives up after devicesPatience. The goroutine ends
+// when the sound system answers.
+func ask[T any](f func(quit <-chan struct{}) (T, error)) (T, error) {
 	type result struct {
-		devices []Device
-		err     error
+		value T
+		err   error
 	}
 	quit, got := make(chan struct{}), make(chan result, 1)
 	go func() {
-		devices, err := shared.devices(quit)
-		got <- result{devices, err}
+		value, err := f(quit)
+		got <- result{value, err}
 	}()
 	patience := time.NewTimer(devicesPatience)
 	defer patience.Stop()
 	select {
 	case r := <-got:
-		return r.devices, r.err
+		return r.value, r.err
 	case <-patience.C:
 		close(quit)
-		return nil, ErrNotResponding
+		var none T
+		return none, ErrNotResponding
 	}
 }
 

@@ -16,6 +16,14 @@
 // 2.5 s to go on; then the default one is tried, and the other is returned to
 // when it answers. Config.OnEvent hears of it; Faults counts.
 //
+// # Another device
+//
+// SetDevice goes on with another device, while audio is read or written: both run
+// until the other one moves audio. The default device is what the system says it
+// is: PulseAudio and PipeWire move who uses it when a person chooses another one.
+// Windows and macOS don't tell PortAudio; there an application that is told by the
+// system closes and opens anew.
+//
 // # Device list
 //
 // PortAudio looks for devices only when it is initialised, and that needs every

@@ -36,19 +36,22 @@ type endpoint struct {
 	step    func(*pump) error // moves one piece of audio; called by pumps
 	epoch   time.Time
 
-	quit  chan struct{} // closed by Close
-	done  chan struct{} // closed when the supervisor has ended
-	close sync.Once
+	quit    chan struct{} // closed by Close
+	done    chan struct{} // closed when the supervisor has ended
+	changes chan *change  // to the supervisor
+	close   sync.Once
 
 	mu      sync.Mutex // guards what follows, and the queue of the Source or Sink
 	current *pump      // whose audio counts; nil while there is none
+	next    *pump      // that is to take over when current has moved one more piece
+	rising  bool       // the next piece is the first after a change, and fades in
 	device  Device     // in use, or last used
 	latency time.Duration
 	faults  audio.Faults
 }
 
-// open opens the device and starts supervising it.
-func (e *endpoint) open(cfg Config, dir direction, rate float64, step func(*pump) error) error {
+// prepare sets what doesn't change.
+func (e *endpoint) prepare(cfg Config, dir direction, rate float64, step func(*pump) error) {
 	e.cfg = cfg.withDefaults()
 	e.dir = dir
 	e.step = step
@@ -56,7 +59,18 @@ func (e *endpoint) open(cfg Config, dir direction, rate float64, step func(*pump
 	e.request = request{rate: rate, latency: e.cfg.Latency}
 	e.quit = make(chan struct{})
 	e.done = make(chan struct{})
+	e.changes = make(chan *change)
+}
 
+// absent starts supervising an endpoint without a device.
+func (e *endpoint) absent(reason error) {
+	e.faults.Lost, e.faults.Reason = true, reason.Error()
+	s := &supervisor{endpoint: e, renewals: shared.renewals.Load(), absent: true}
+	go s.run()
+}
+
+// open opens the device and starts supervising it.
+func (e *endpoint) open() error {
 	first := startPump(e, e.cfg.Device)
 	patience := time.NewTimer(openPatience)
 	defer patience.Stop()
@@ -64,7 +78,7 @@ func (e *endpoint) open(cfg Config, dir direction, rate float64, step func(*pump
 	case <-first.ready:
 	case <-patience.C:
 		first.stop()
-		return fmt.Errorf("%w: opening the %s", ErrNotResponding, dir.noun())
+		return fmt.Errorf("%w: opening the %s", ErrNotResponding, e.dir.noun())
 	}
 	if first.err != nil {
 		return first.err
@@ -131,6 +145,9 @@ type supervisor struct {
 	standIn   *pump         // open, to replace active unless that wakes up
 	opened    time.Duration // when standIn was
 	left      []*pump       // see leftBehind
+	change    *change       // of devices, under way; nil if there is none
+	retired   []retiree     // were active before a change
+	absent    bool          // there is no device, and none is looked for, before a change
 	adopted   time.Duration // when active became that
 	tried     time.Duration // when a candidate was last started
 	renewals  uint64        // of the engine's, those that were heeded
@@ -154,6 +171,10 @@ func (s *supervisor) run() {
 			s.drop()
 		case <-opened(s.candidate):
 			s.judge()
+		case c := <-s.requests():
+			s.beginChange(c)
+		case <-opened(s.unbegun()):
+			s.proceed()
 		case <-tick.C:
 			s.check()
 		}
@@ -178,13 +199,13 @@ func opened(p *pump) <-chan struct{} {
 
 // adopt makes a pump with an open stream the one whose audio counts.
 func (s *supervisor) adopt(p *pump) {
-	s.active, s.adopted = p, s.now()
+	s.active, s.adopted, s.absent = p, s.now(), false
 	s.mu.Lock()
 	s.current = p
 	s.device = p.stream.device
 	s.latency = p.stream.latency
 	s.mu.Unlock()
-	close(p.begin)
+	p.start()
 }
 
 // drop forgets the active pump, which has ended, and begins to replace it.
@@ -202,6 +223,8 @@ func (s *supervisor) check() {
 		s.listen()
 	}
 	s.settle()
+	s.checkChange()
+	s.retire(false)
 	s.yield()
 	s.retry()
 }

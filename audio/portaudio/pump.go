@@ -13,6 +13,7 @@ type pump struct {
 	begin chan struct{} // closed by the supervisor: move audio
 	quit  chan struct{} // closed by the supervisor: end
 	done  chan struct{} // closed when the stream is closed
+	begun bool          // begin is closed; the supervisor's
 
 	stream *stream // set before ready; its owner is the goroutine
 	err    error   // why there is no stream, set before ready; or why it failed, set before done
@@ -72,6 +73,14 @@ func (p *pump) move(e *endpoint) error {
 		}
 	}
 	return nil
+}
+
+// start tells the goroutine to move audio. The supervisor calls it.
+func (p *pump) start() {
+	if !p.begun {
+		p.begun = true
+		close(p.begin)
+	}
 }
 
 // stop tells the goroutine to end and doesn't wait for it. The supervisor calls

@@ -12,59 +12,127 @@ import (
 // refused is a rate that no device has.
 const refused = 7e6
 
-func TestDeviceThatRefusesTheRateIsConverted(t *testing.T) {
-	server := pulsetest.Start(t, pulsetest.Config{Rate: 44100})
-	server.Setenv()
-	machine := server.Machine(0)
-	sink, err := openSink(Config{Device: machine.Speaker}, refused)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sink.Close()
-	source, err := openSource(Config{Device: machine.Ear}, refused)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer source.Close()
-	sink.mu.Lock()
-	rate := sink.current.stream.rate
-	sink.mu.Unlock()
-	if rate != 44100 {
-		t.Fatalf("the speaker was opened at %v Hz", rate)
-	}
-	go func() { // 1 kHz
-		var b audio.StereoBlock
-		for n := 0; ; {
-			for i := range audio.BlockSamples {
-				x := float32(0.5 * math.Sin(2*math.Pi*1000*float64(n)/audio.SampleRate))
-				b[2*i], b[2*i+1] = x, x
-				n++
-			}
-			if sink.WriteBlock(&b) != nil {
-				return
-			}
+// A tone through a speaker and a microphone of another rate than 48 kHz keeps its
+// pitch and its level. The one that is not looked at is asked for 48 kHz, which
+// PulseAudio converts for it.
+func TestDevicesOfOtherRates(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		device int     // rate of the devices in Hz
+		asked  float64 // that they are opened with
+		hz     float64 // of the tone
+	}{
+		{"44.1 kHz, 48 refused", 44100, refused, 1000},
+		{"44.1 kHz, 48 refused, high", 44100, refused, 15000},
+		{"16 kHz", 16000, 16000, 1000},
+		{"16 kHz, high", 16000, 16000, 4000},
+	} {
+		for dir, noun := range []string{"microphone", "speaker"} {
+			t.Run(test.name+", "+noun, func(t *testing.T) {
+				server := pulsetest.Start(t, pulsetest.Config{Rate: test.device})
+				server.Setenv()
+				rates := [2]float64{audio.SampleRate, audio.SampleRate}
+				rates[dir] = test.asked
+				machine := server.Machine(0)
+				sink, err := openSink(Config{Device: machine.Speaker}, rates[output])
+				if err != nil {
+					t.Fatal(err)
+				}
+				source, err := openSource(Config{Device: machine.Ear}, rates[input])
+				if err != nil {
+					t.Fatal(err)
+				}
+				e := []*endpoint{&source.endpoint, &sink.endpoint}[dir]
+				e.mu.Lock()
+				rate := e.current.stream.rate
+				e.mu.Unlock()
+				if rate != float64(test.device) {
+					t.Errorf("the %s was opened at %v Hz", noun, rate)
+				}
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					playSine(sink, test.hz)
+				}()
+				defer func() {
+					_ = source.Close()
+					_ = sink.Close()
+					<-ended
+				}()
+				expectSine(t, source, test.hz)
+				if t.Failed() {
+					t.Logf("speaker %+v, microphone %+v", sink.Faults(), source.Faults())
+				}
+			})
 		}
-	}()
-	// A sine s keeps to s[n+1] = 2·cos(w)·s[n] - s[n-1]; clicks and a wrong pitch don't.
-	w := 2 * math.Cos(2*math.Pi*1000/audio.SampleRate)
-	good := 0
-	for deadline := time.Now().Add(5 * time.Second); good < 20 && time.Now().Before(deadline); {
+	}
+}
+
+// playSine plays a tone of amplitude 0.5 until the sink is closed.
+func playSine(sink *Sink, hz float64) {
+	var b audio.StereoBlock
+	for n := 0; ; {
+		for i := range audio.BlockSamples {
+			x := float32(0.5 * math.Sin(2*math.Pi*hz*float64(n)/audio.SampleRate))
+			b[2*i], b[2*i+1] = x, x
+			n++
+		}
+		if sink.WriteBlock(&b) != nil {
+			return
+		}
+	}
+}
+
+// expectSine waits for 10 blocks of nothing but that tone, of amplitude 0.5 within
+// half a decibel, that keep its phase: within 0.3 radians, which a frequency that is
+// 0.5 Hz off loses.
+func expectSine(t *testing.T, source *Source, hz float64) {
+	t.Helper()
+	good, first := 0, 0.0
+	deadline := time.Now().Add(8 * time.Second)
+	for n := 0; good < 10; n += audio.BlockSamples {
 		var b audio.Block
 		if err := source.ReadBlock(&b); err != nil {
 			t.Fatal(err)
 		}
-		worst, peak := 0.0, 0.0
-		for i := 1; i+1 < len(b); i++ {
-			worst = max(worst, math.Abs(w*float64(b[i])-float64(b[i-1])-float64(b[i+1])))
-			peak = max(peak, math.Abs(float64(b[i])))
+		if time.Now().After(deadline) {
+			t.Error("no 10 blocks of that sine came back")
+			return
 		}
-		if peak > 0.45 && peak < 0.55 && worst < 1e-3 {
-			good++
+		amplitude, phase, residual := fitSine(b[:], hz, n)
+		if residual > 0.02 || math.Abs(20*math.Log10(amplitude/0.5)) > 0.5 {
+			good = 0
+			continue
 		}
+		if math.Abs(math.Remainder(phase-first, 2*math.Pi)) > 0.3 {
+			good = 0
+		}
+		if good == 0 {
+			first = phase
+		}
+		good++
 	}
-	if good < 20 {
-		t.Errorf("no 20 blocks of clean sine came back; speaker %+v, microphone %+v", sink.Faults(), source.Faults())
+}
+
+// fitSine finds the sine of that frequency that is nearest to pcm, which begins with
+// sample n, and by how much a sample differs from it at most.
+func fitSine(pcm []float32, hz float64, n int) (amplitude, phase, residual float64) {
+	at := func(i int) (sin, cos float64) {
+		return math.Sincos(2 * math.Pi * math.Mod(hz*float64(n+i)/audio.SampleRate, 1))
 	}
+	var cc, ss, cs, xc, xs float64
+	for i, x := range pcm {
+		sin, cos := at(i)
+		cc, ss, cs = cc+cos*cos, ss+sin*sin, cs+cos*sin
+		xc, xs = xc+float64(x)*cos, xs+float64(x)*sin
+	}
+	det := cc*ss - cs*cs
+	re, im := (xc*ss-xs*cs)/det, (xs*cc-xc*cs)/det
+	for i, x := range pcm {
+		sin, cos := at(i)
+		residual = max(residual, math.Abs(float64(x)-re*cos-im*sin))
+	}
+	return math.Hypot(re, im), math.Atan2(im, re), residual
 }
 
 func TestShaperMixesAndConverts(t *testing.T) {

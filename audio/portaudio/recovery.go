@@ -9,7 +9,7 @@ import (
 // retry starts to open a device if that may help: none is in use, or the one in
 // use hangs, or it isn't the one that was asked for.
 func (s *supervisor) retry() {
-	if s.candidate != nil || s.standIn != nil || s.closed() {
+	if s.candidate != nil || s.standIn != nil || s.change != nil || s.absent || s.closed() {
 		return
 	}
 	now := s.now()
@@ -157,6 +157,8 @@ func (s *supervisor) renew(missing bool) {
 func (s *supervisor) yield() {
 	if asked := shared.renewals.Load(); asked != s.renewals {
 		s.renewals = asked
+		s.restartChange()
+		s.retire(true)
 		if s.active != nil && !s.yielding {
 			s.yielding = true
 			s.active.stop()
@@ -168,19 +170,23 @@ func (s *supervisor) yield() {
 // is stuck in the sound system ends later, by itself.
 func (s *supervisor) shutDown() {
 	s.mu.Lock()
-	s.current = nil
+	s.current, s.next = nil, nil
 	s.mu.Unlock()
 	patience := time.NewTimer(closePatience)
 	defer patience.Stop()
 	if s.active != nil && !s.yielding {
 		s.active.stop()
 	}
-	for _, p := range []*pump{s.candidate, s.standIn} {
+	pumps := []*pump{s.candidate, s.standIn, s.changing()}
+	for _, r := range s.retired {
+		pumps = append(pumps, r.pump)
+	}
+	for _, p := range pumps {
 		if p != nil {
 			p.stop()
 		}
 	}
-	for _, p := range []*pump{s.active, s.candidate, s.standIn} {
+	for _, p := range append(pumps, s.active) {
 		if p == nil {
 			continue
 		}

@@ -47,11 +47,22 @@ func OpenSink(cfg Config) (*Sink, error) { return openSink(cfg, audio.SampleRate
 // openSink asks the device for a rate in Hz first.
 func openSink(cfg Config, rate float64) (*Sink, error) {
 	s := newSink(cfg)
-	if err := s.open(cfg, output, rate, s.play); err != nil {
+	s.prepare(cfg, output, rate, s.play)
+	if err := s.open(); err != nil {
 		return nil, err
 	}
 	s.next = s.now()
 	return s, nil
+}
+
+// AbsentSink is a speaker without a device, which swallows what it is given: see
+// AbsentSource.
+func AbsentSink(cfg Config, reason error) *Sink {
+	s := newSink(cfg)
+	s.prepare(cfg, output, audio.SampleRate, s.play)
+	s.next = s.now()
+	s.absent(reason)
+	return s
 }
 
 // newSink makes a sink without a device.
@@ -130,6 +141,7 @@ func (s *Sink) grab(p *pump, pcm []float32, must bool) bool {
 	n := s.queue.Read(pcm)
 	clear(pcm[n:])
 	s.flight = len(pcm) / 2
+	s.shapeChange(pcm)
 	signal(s.drained)
 	return true
 }

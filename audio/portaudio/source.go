@@ -28,6 +28,8 @@ type Source struct {
 	timer   *time.Timer
 	next    time.Duration // when the block to read next is due; reader only
 	last    time.Duration // when audio was read last; reader only
+	tail    float32       // the last sample read; reader only
+	silent  bool          // what was read last was silence for want of audio; reader only
 	trimmed time.Duration // until when no backlog is allowed; guarded by mu
 }
 
@@ -39,12 +41,25 @@ func OpenSource(cfg Config) (*Source, error) { return openSource(cfg, audio.Samp
 // openSource asks the device for a rate in Hz first.
 func openSource(cfg Config, rate float64) (*Source, error) {
 	s := newSource(cfg)
-	if err := s.open(cfg, input, rate, s.record); err != nil {
+	s.prepare(cfg, input, rate, s.record)
+	if err := s.open(); err != nil {
 		return nil, err
 	}
 	s.last = s.now()
 	s.next = s.last + audio.BlockDuration
 	return s, nil
+}
+
+// AbsentSource is a microphone without a device, for a conversation that began
+// without one: it gives silence, and counts as lost for that reason, until SetDevice
+// finds one. No device is looked for before. It can be used, and must be closed, like
+// any other.
+func AbsentSource(cfg Config, reason error) *Source {
+	s := newSource(cfg)
+	s.prepare(cfg, input, audio.SampleRate, s.record)
+	s.next = s.now() + audio.BlockDuration
+	s.absent(reason)
+	return s
 }
 
 // newSource makes a source without a device.
@@ -79,6 +94,7 @@ func (s *Source) record(p *pump) error {
 	if overrun {
 		s.faults.Overruns++
 	}
+	s.shapeChange(pcm)
 	s.keep(pcm)
 	signal(s.filled)
 	return nil
@@ -157,6 +173,10 @@ func (s *Source) take(b *audio.Block) (time.Duration, error) {
 		return due - now, nil
 	}
 	s.queue.Read(b[:])
+	if s.silent {
+		audio.FadeIn(b[:audio.FadeSamples])
+	}
+	s.tail, s.silent = b[len(b)-1], false
 	s.last, s.next = now, due+audio.BlockDuration
 	return 0, nil
 }
@@ -173,6 +193,13 @@ func (s *Source) silence(b *audio.Block, now time.Duration) time.Duration {
 		return due - now
 	}
 	clear(b[:])
+	if !s.silent { // from where the audio broke off, so that it isn't a click
+		for i := range b[:audio.FadeSamples] {
+			b[i] = s.tail
+		}
+		audio.FadeOut(b[:audio.FadeSamples])
+		s.silent = true
+	}
 	s.next += audio.BlockDuration
 	s.trimmed = now + settle
 	if !s.faults.Lost {

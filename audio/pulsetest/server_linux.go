@@ -293,6 +293,15 @@ func (s *Server) Plug(i int) {
 	}
 }
 
+// SetDefault makes speaker and microphone of machine i the default ones, as a
+// person does in the system's settings, until the server is killed.
+func (s *Server) SetDefault(i int) {
+	s.t.Helper()
+	m := machine(i)
+	s.pactl("set-default-sink", m.SpeakerSink)
+	s.pactl("set-default-source", m.MicrophoneSource)
+}
+
 // Hide takes the devices of machine i off ALSA's list, and Show puts them back.
 // A program sees that when it reads the list anew.
 func (s *Server) Hide(i int) {

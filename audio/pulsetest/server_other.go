@@ -57,6 +57,9 @@ func (s *Server) Unplug(int) {}
 // Plug does nothing.
 func (s *Server) Plug(int) {}
 
+// SetDefault does nothing.
+func (s *Server) SetDefault(int) {}
+
 // Hide does nothing.
 func (s *Server) Hide(int) {}
 

@@ -15,6 +15,9 @@ const help = `  who             who is here, and how well they are heard
   mode WHEN       when you are heard: open, voice or ptt
   threshold DBFS  how loud a voice is, for mode voice: -45 for example
   level           how loud you are, and when you are heard
+  devices         which microphones and speakers there are
+  mic NAME        go on with another microphone, or "default"
+  speaker NAME    go on with another speaker, or "default"
   say TEXT        write to whom you speak to
   rooms           what you hear, and to whom you speak
   hear ROOM       hear a room, or all
@@ -34,10 +37,11 @@ WHO is a name or the end of a peer ID.
 // with a peer and what comes after it.
 var (
 	wordCommands = map[string]func(*door) string{
-		"help":  func(*door) string { return strings.TrimRight(help, "\n") },
-		"who":   (*door).who,
-		"level": (*door).level,
-		"rooms": (*door).rooms,
+		"help":    func(*door) string { return strings.TrimRight(help, "\n") },
+		"who":     (*door).who,
+		"level":   (*door).level,
+		"devices": func(*door) string { return listDevices() },
+		"rooms":   (*door).rooms,
 		"mute": func(d *door) string {
 			d.voice.SetMuted(!d.voice.Muted())
 			return onOff("muted", d.voice.Muted())
@@ -59,6 +63,8 @@ var (
 		"leave":     (*door).leaveCommand,
 		"speak":     (*door).speakCommand,
 		"say":       (*door).sayCommand,
+		"mic":       func(d *door, name string) string { return choose(name, d.voice.SetMicrophone) },
+		"speaker":   func(d *door, name string) string { return choose(name, d.voice.SetSpeaker) },
 	}
 	peerCommands = map[string]func(d *door, id identity.PeerID, rest []string) string{
 		"why": func(d *door, id identity.PeerID, _ []string) string { return d.voice.Why(id) },

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"slices"
 	"time"
 
@@ -179,23 +178,12 @@ func (d *desk) Devices() ([]tui.Device, error) {
 	return slices.Concat(microphones, speakers), nil
 }
 
-// switcher is a voice whose devices can be changed while it talks; an empty name
-// means the system's.
-type switcher interface {
-	SetMicrophone(name string) error
-	SetSpeaker(name string) error
-}
-
-// Use switches to a device.
+// Use switches to a device; an empty name means the system's.
 func (d *desk) Use(dev tui.Device) error {
-	v, ok := any(d.voice).(switcher)
-	switch {
-	case !ok:
-		return errors.New("devices can't be switched while talking: choose them with --mic and --speaker")
-	case dev.Microphone:
-		return v.SetMicrophone(dev.Name)
+	if dev.Microphone {
+		return d.voice.SetMicrophone(dev.Name)
 	}
-	return v.SetSpeaker(dev.Name)
+	return d.voice.SetSpeaker(dev.Name)
 }
 
 // windowLength is over how long the figures on the screen are taken, and

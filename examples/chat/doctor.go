@@ -25,19 +25,23 @@ import (
 	"github.com/parley-voice/parley/session"
 )
 
-const doctorUsage = `chat doctor says what kind of network this is and what a call would use.
+const doctorUsage = `chat doctor says what kind of network this is and what a call would use, or how you
+sound.
 
   chat doctor [--lobby MULTIADDR] [--relay MULTIADDR]... [--peer PEER]
+  chat doctor [--microphone] [--echo] [--mic NAME] [--speaker NAME]
 
-It needs somebody to ask: a lobby or a relay on a public machine. With --peer, who
-must be running a chat that knows us, it tries a call without sound.
+About the network it needs somebody to ask: a lobby or a relay on a public machine.
+With --peer, who must be running a chat that knows us, it tries a call without sound.
+About sound it needs nobody.
 
 Flags:
 `
 
 // examine is "chat doctor".
 func examine(args []string) error {
-	opt := &options{headless: true, preset: "default"}
+	opt := &options{preset: "default", accept: "listed"}
+	sound := &selfTest{}
 	var lobby, relays, peers []string
 	fs := flag.NewFlagSet("chat doctor", flag.ContinueOnError)
 	fs.StringVar(&opt.key, "key", defaultKey(), "`file` with the private key, made if there is none")
@@ -45,6 +49,7 @@ func examine(args []string) error {
 	fs.Func("lobby", "`multiaddr` of a lobby", collect(&lobby))
 	fs.Func("relay", "`multiaddr` of a relay, may be repeated", collect(&relays))
 	fs.Func("peer", "address, invite or `peer` ID of somebody to try a call to", collect(&peers))
+	sound.addFlags(fs, opt)
 	patience := fs.Duration("patience", 8*time.Second, "how long to wait for answers")
 	if err := parse(fs, doctorUsage, args); err != nil {
 		return err
@@ -58,6 +63,11 @@ func examine(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if sound.asked() {
+		if err = sound.run(ctx, opt, os.Stdout); err != nil || len(opt.relays)+len(opt.peers) == 0 {
+			return err
+		}
+	}
 	return diagnose(ctx, opt, *patience, os.Stdout)
 }
 

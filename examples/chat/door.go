@@ -27,7 +27,8 @@ type door struct {
 	stats *statsWriter
 	out   io.Writer
 
-	speech speech // to whom we speak
+	speech speech  // to whom we speak
+	keeper *keeper // nil if nothing is kept
 
 	members map[identity.PeerID]bool // who is in the lobby's room
 	guests  map[identity.PeerID]*guest

@@ -6,9 +6,10 @@
 // the sound comes from and goes to (sound.go), the four calls that make a
 // conversation (main.go), the lobby that says who takes part (lobby.go), who is
 // let in and when it is taken to have left (door.go), what to tell people while
-// they talk (terminal.go, commands.go; screen.go and desk.go for the screen in tui), rooms and whispering
-// (speech.go), the statistics that can be had (stats.go), and what to
-// tell people whom the network gets in the way (doctor.go).
+// they talk (terminal.go, commands.go; screen.go and desk.go for the screen in tui),
+// rooms and whispering (speech.go), what is kept for the next time (keep.go), the
+// statistics that can be had (stats.go), and what to tell people whom the network gets
+// in the way (doctor.go) or who wonder how they sound (selftest.go).
 package main
 
 import (
@@ -132,6 +133,11 @@ func talk(ctx context.Context, opt *options) (err error) {
 
 // converse is the conversation: the four calls are here, and in door.go.
 func converse(ctx context.Context, opt *options, h host.Host, voice *parley.Voice, stats *statsWriter) (err error) {
+	keeper, err := openKeeper(opt, voice, os.Stderr)
+	if err != nil {
+		return err
+	}
+
 	// First call: we are in. It may take the devices a while; who doesn't want
 	// to wait so long ends the program in the same way as later.
 	if err = voice.Start(ctx); ctx.Err() != nil {
@@ -159,6 +165,7 @@ func converse(ctx context.Context, opt *options, h host.Host, voice *parley.Voic
 	}
 	defer func() { err = errors.Join(err, stopRecording()) }()
 	door := newDoor(opt, voice, stats, os.Stdout)
+	door.keeper = keeper
 	for _, p := range opt.peers {
 		if p.ID == h.ID() {
 			return fmt.Errorf("--peer %s is this very identity: give one of the two another --key", p.ID)
@@ -177,7 +184,7 @@ func converse(ctx context.Context, opt *options, h host.Host, voice *parley.Voic
 	err = runTerminal(ctx, lobby, door, invite)
 
 	// Fourth call: we are out. voice.Start would work again.
-	return errors.Join(err, stats.final(), voice.Stop())
+	return errors.Join(err, keeper.keep(), stats.final(), voice.Stop())
 }
 
 // printID is "chat id".

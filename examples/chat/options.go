@@ -28,6 +28,7 @@ const usage = `chat talks to peers over libp2p.
   chat --lobby MULTIADDR --room CODE       talk to those who use the same code
   chat --peer ADDRESS|INVITE|PEER-ID ...   talk to these
   chat doctor [--lobby MULTIADDR] ...      say what this network lets through
+  chat doctor --microphone --echo          say how you sound, and let you hear it
   chat id [--key FILE]                     print the own peer ID
 
 With a lobby, "--room new" makes a code to give to the others. Without, start one
@@ -71,8 +72,10 @@ type options struct {
 	record   string
 	accept   string
 	log      string
+	settings string // file; empty if nothing is kept
 
 	recordFormat record.Format
+	given        map[string]bool // flags that were given
 }
 
 func parseOptions(args []string) (*options, error) {
@@ -82,6 +85,7 @@ func parseOptions(args []string) (*options, error) {
 	var lobby, relays []string
 	var mode, policy string
 	var echo, noise, agc string
+	var noSettings bool
 	fs.StringVar(&o.name, "name", "", "what others may call you")
 	fs.StringVar(&o.key, "key", defaultKey(), "`file` with the private key, made if there is none")
 	fs.Func("listen", "`multiaddr` to listen on, may be repeated (default QUIC and TCP on all interfaces)", collect(&o.listen))
@@ -111,9 +115,13 @@ func parseOptions(args []string) (*options, error) {
 	fs.Func("record-format", "`format` of these files: wav, or ogg for Opus as it was received (default wav)", o.setRecordFormat)
 	fs.StringVar(&o.log, "log", "", "`file` to append to what happens to paths, lanes and devices, for when something goes wrong")
 	fs.StringVar(&o.accept, "accept", "", "who may knock without being listed: ask, any or listed (default ask; listed with --headless)")
+	fs.StringVar(&o.settings, "settings", "", "`file` that keeps devices, mode, volumes and who is blocked for the next time; what a flag says holds for this time only (default "+defaultSettings()+"; none with --headless)")
+	fs.BoolVar(&noSettings, "no-settings", false, "neither read nor keep settings")
 	if err := parse(fs, usage, args); err != nil {
 		return nil, err
 	}
+	o.given = map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
 	if err := o.completeWays(lobby, relays, policy); err != nil {
 		return nil, fmt.Errorf("%w; see chat --help", err)
 	}
@@ -121,6 +129,9 @@ func parseOptions(args []string) (*options, error) {
 		return nil, fmt.Errorf("%w; see chat --help", err)
 	}
 	if err := o.completeClean(echo, noise, agc); err != nil {
+		return nil, fmt.Errorf("%w; see chat --help", err)
+	}
+	if err := o.completeSettings(noSettings); err != nil {
 		return nil, fmt.Errorf("%w; see chat --help", err)
 	}
 	return o, nil

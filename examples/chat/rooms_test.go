@@ -38,3 +38,17 @@ func TestNoChannelIsLeftBehind(t *testing.T) {
 		}
 	})
 }
+
+func TestTooManyRoomsAreAMistake(t *testing.T) {
+	var many []string
+	for i := range session.MaxRooms + 1 {
+		many = append(many, fmt.Sprint(i))
+	}
+	for flag, opt := range map[string]options{"--hear": {hear: many}, "--speak": {speak: many}} {
+		visit(t, opt, func(t *testing.T, h *house) {
+			if err := h.enterRooms(); err == nil || !strings.Contains(err.Error(), flag) {
+				t.Errorf("%s %d times: %v", flag, len(many), err)
+			}
+		})
+	}
+}

@@ -50,6 +50,7 @@ func (d *door) attend(ctx context.Context, lobby *lobby, do func(func()) bool, l
 			on = do(func() {
 				d.stats.write(now)
 				d.look(now)
+				d.keep()
 			})
 		case e, ok := <-d.voice.Events():
 			if !ok {
@@ -74,6 +75,7 @@ func (d *door) attend(ctx context.Context, lobby *lobby, do func(func()) bool, l
 				if answer := d.command(line); answer != "" {
 					fmt.Println(answer)
 				}
+				d.keep()
 			})
 		}
 	}
