@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/jitter"
+	"github.com/parley-voice/parley/audio/spatial"
 	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/p2p/link"
 )
@@ -67,6 +68,10 @@ type Config struct {
 	// after it. 0 means 12, 60 or more silence, less than 0 not at all.
 	PriorityAttenuation float64
 
+	// Distance is how voices sound that come from somewhere: see SetPose. The zero
+	// value is a good default for metres. SetDistance changes it.
+	Distance spatial.Model
+
 	// Authorize decides who may be heard here and who may hear what is said
 	// here: nil is yes, an error no, and its text the reason that Why gives; the
 	// peer isn't told it. It is asked about each peer for each room that is
@@ -100,6 +105,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if err := c.checkAttenuation(); err != nil {
 		return c, err
+	}
+	if err := c.Distance.Check(); err != nil {
+		return c, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -47,6 +47,7 @@ func (c *conversation) runControl() {
 			c.sendReport(p, now)
 		}
 		if adapts {
+			c.lookAround()
 			c.adapt(now)
 		}
 	}

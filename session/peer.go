@@ -27,6 +27,7 @@ type peer struct {
 	remote   remoteState
 	report   reportState
 	rooms    peerRooms
+	near     nearness
 	verdicts verdicts
 	reached  bool      // what we say goes to it, if it can
 	gone     string    // why it took leave; empty if it didn't

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/spatial"
 )
 
 // runPlayback asks every player for a block, mixes them, and gives the result
@@ -74,24 +75,27 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 	clear(c.audible)
 	c.audible = c.audible[:0]
 	top := Low
+	view := c.s.space.now()
 	for _, p := range c.roster.list() {
 		audible, speaks := p.player.read(block, now)
 		if p.hearing.push(block, speaks) {
 			c.emit(Speaking{Peer: p.id, Active: speaks})
 		}
 		c.tapPeer(p.id, block, audible)
-		gain, taps := p.settings.now()
-		for _, tap := range taps {
+		wish := p.settings.now()
+		for _, tap := range wish.taps {
 			if c.isDone() {
 				return // a tap was stuck, and others hear the next conversation by now
 			}
 			(*tap)(block)
 		}
+		place := p.hearing.move(p.hearing.place(&view, &wish), audible)
 		priority := p.hearing.priority()
-		if p.hearing.active && gain > 0 {
+		if p.hearing.active && wish.gain*place.Gain > 0 {
 			top = max(top, priority)
 		}
-		p.input.SetGain(gain * p.hearing.gain() * p.hearing.yields.next(priority, c.top, &c.cfg))
+		p.input.SetGain(wish.gain * place.Gain * p.hearing.yields.next(priority, c.top, &c.cfg))
+		p.input.SetPan(place.Pan)
 		if audible {
 			mixer.Add(&p.input, block)
 			c.audible = append(c.audible, p)
@@ -137,6 +141,7 @@ type hearing struct {
 	silent int // blocks since it was last active
 	meter  audio.Meter
 	yields yielding // to voices of a higher priority
+	motion spatial.Motion
 
 	understood atomic.Bool  // it greeted, in a version and codec that are ours
 	ungreeted  atomic.Int64 // until when its voice is taken without that: a time.Duration since the conversation began
@@ -144,6 +149,7 @@ type hearing struct {
 
 	admission atomic.Pointer[admission] // through what it is heard
 	through   atomic.Pointer[through]   // through what it was, last
+	marks     atomic.Bool               // it has spoken through a channel that is positional
 	refused   atomic.Uint64             // packets that were not for us, or not allowed
 
 	speaking atomic.Bool // active, for others

@@ -29,6 +29,7 @@ type Session struct {
 	muted, deafened atomic.Bool
 	talking         talking
 	addressing      addressing
+	space           space
 
 	// calls puts the calls of the application in order: who sends into it goes,
 	// and receives when done. It is held while the transport is called;
@@ -66,6 +67,7 @@ func New(cfg Config) (*Session, error) {
 	if err := s.talking.configure(cfg); err != nil {
 		return nil, err
 	}
+	s.space.model = cfg.Distance
 	s.addressing.publishLocked(cfg.Authorize != nil)
 	s.era, s.endEra = context.WithCancel(context.Background())
 	return s, nil

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/spatial"
 	"github.com/parley-voice/parley/identity"
 )
 
@@ -25,6 +26,8 @@ type peerSettings struct {
 	muted  bool
 	volume float32
 	taps   []*Tap // replaced, never changed in place
+	pose   spatial.Pose
+	placed bool // pose is known; of a peer that is here, or has not come yet
 }
 
 // change makes f change the settings of a peer.
@@ -53,10 +56,18 @@ func (s *Session) delist(ids ...identity.PeerID) {
 	defer s.mu.Unlock()
 	for _, id := range ids {
 		if set := s.settings[id]; set != nil {
-			set.present = false
+			set.leave()
 			s.forgetLocked(id)
 		}
 	}
+}
+
+// leave ends the peer's stay.
+func (set *peerSettings) leave() {
+	set.present = false
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	set.placed, set.pose = false, spatial.Pose{}
 }
 
 func (s *Session) settingsLocked(id identity.PeerID) *peerSettings {
@@ -74,7 +85,7 @@ func (s *Session) forgetLocked(id identity.PeerID) {
 	set := s.settings[id]
 	set.mu.Lock()
 	defer set.mu.Unlock()
-	if !set.present && !set.muted && !set.blocked.Load() && set.volume == 1 && len(set.taps) == 0 {
+	if !set.present && !set.muted && !set.blocked.Load() && set.volume == 1 && len(set.taps) == 0 && !set.placed {
 		delete(s.settings, id)
 	}
 }
@@ -134,12 +145,28 @@ func (s *Session) TapPeer(id identity.PeerID, tap Tap) (remove func()) {
 	}
 }
 
-// now returns the gain to play the peer with, and its taps.
-func (set *peerSettings) now() (gain float32, taps []*Tap) {
+// playWish is how a peer is to be played.
+type playWish struct {
+	gain     float32
+	taps     []*Tap
+	placed   bool
+	position spatial.Vec // if placed
+}
+
+// now returns how the peer is to be played.
+func (set *peerSettings) now() playWish {
 	set.mu.Lock()
 	defer set.mu.Unlock()
+	w := playWish{gain: set.volume, taps: set.taps, placed: set.placed, position: set.pose.Position}
 	if set.muted || set.blocked.Load() {
-		return 0, set.taps
+		w.gain = 0
 	}
-	return set.volume, set.taps
+	return w
+}
+
+// position is where the peer is, if that is known.
+func (set *peerSettings) position() (at spatial.Vec, known bool) {
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	return set.pose.Position, set.placed
 }

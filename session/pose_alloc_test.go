@@ -1,0 +1,105 @@
+package session
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/spatial"
+)
+
+// hearsAll moves a still conversation by 20 ms, in which all its peers speak.
+type hearsAll struct {
+	c       *conversation
+	packets [][]byte
+	next    int
+	now     time.Time
+	mixer   audio.Mixer
+	out     audio.StereoBlock
+}
+
+func (h *hearsAll) step() {
+	for _, p := range h.c.roster.list() {
+		h.c.Voice(p.id, h.packets[h.next%len(h.packets)], h.now)
+	}
+	h.next++
+	for range 2 {
+		h.c.mixPeers(&h.mixer, h.now)
+		h.mixer.Mix(&h.out)
+		h.now = h.now.Add(audio.BlockDuration)
+	}
+}
+
+// circle puts all peers on a circle around the listener.
+func (h *hearsAll) circle(tb testing.TB, turn float64) {
+	tb.Helper()
+	if err := h.c.s.SetPose(spatial.Pose{}); err != nil {
+		tb.Fatal(err)
+	}
+	for i, p := range h.c.roster.list() {
+		sin, cos := math.Sincos(turn + float64(i))
+		if err := h.c.s.SetPeerPose(p.id, spatial.Pose{Position: spatial.Vec{X: 3 * sin, Z: 3 * cos}}); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+func TestPlacingVoicesAllocatesNothing(t *testing.T) {
+	const warm, runs = 100, 300
+	h := &hearsAll{c: still(t, &loop{}, 3), packets: replay(t, warm+runs+10), now: time.Unix(1000, 0)}
+	turn := 0.0
+	step := func() {
+		turn += 0.1
+		h.circle(t, turn)
+		h.step()
+	}
+	for range warm {
+		step()
+	}
+	if n := testing.AllocsPerRun(runs, step); n != 0 {
+		t.Errorf("%v allocations per 20 ms with voices that move, want 0", n)
+	}
+	for _, p := range h.c.roster.list() {
+		if at := p.hearing.motion.At(); at.Gain > 0.4 || at.Gain < 0.3 {
+			t.Errorf("a voice at %+v: nothing was placed", at)
+		}
+	}
+}
+
+// What 20 ms cost from link to mix with 15 peers who speak, quietly enough for the
+// limiter to rest: without poses, with poses that stay, and with poses that change
+// each time.
+func BenchmarkMixOf15Voices(b *testing.B) {
+	packets := replay(b, 500)
+	for _, bb := range []struct {
+		name          string
+		placed, moves bool
+	}{
+		{name: "no poses"},
+		{name: "poses that stay", placed: true},
+		{name: "poses that move", placed: true, moves: true},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			h := &hearsAll{c: still(b, &loop{}, 15), packets: packets, now: time.Unix(1000, 0)}
+			for _, p := range h.c.roster.list() {
+				h.c.s.SetPeerVolume(p.id, 0.01)
+			}
+			if bb.placed {
+				h.circle(b, 0)
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if i%len(packets) == 0 { // the same ten seconds again
+					for _, p := range h.c.roster.list() {
+						p.player.reset()
+					}
+				}
+				if bb.moves {
+					h.circle(b, float64(i)/50)
+				}
+				h.step()
+			}
+		})
+	}
+}
