@@ -25,6 +25,7 @@ import (
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/jitter"
 	"github.com/parley-voice/parley/audio/portaudio"
+	"github.com/parley-voice/parley/audio/spatial"
 	"github.com/parley-voice/parley/audio/speex"
 	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/codec/opus"
@@ -59,6 +60,8 @@ type Config struct {
 
 	Authorize           func(session.Claim) error // who may be heard here, and who may hear us; default everyone; see session.Config
 	PriorityAttenuation float64                   // dB, of voices while one of a higher priority is heard; see session.Config
+	Ducking             float64                   // dB, of what is heard while somebody speaks here; default not at all; see session.Config
+	Distance            spatial.Model             // how voices sound that come from somewhere; see session.Session.SetPose
 }
 
 // Voice is a session on a libp2p host. Close gives back what New took.
@@ -143,6 +146,8 @@ func (cfg Config) session(transport *p2p.Transport, chain audio.Chain) session.C
 
 		Authorize:           cfg.Authorize,
 		PriorityAttenuation: cfg.PriorityAttenuation,
+		Ducking:             cfg.Ducking,
+		Distance:            cfg.Distance,
 	}
 }
 

@@ -72,6 +72,13 @@ type Config struct {
 	// value is a good default for metres. SetDistance changes it.
 	Distance spatial.Model
 
+	// Ducking is by how many dB all that is heard is quieter while somebody speaks
+	// here: within 100 ms, and until some 600 ms after the last word. With PushToTalk that is
+	// while the key is down, otherwise while there is a voice, as VoiceThreshold and
+	// VoiceMargin have it. 0 is not at all: with headphones there is no need, and with
+	// speakers echo is cancelled. 60 or more is silence. SetDucking changes it.
+	Ducking float64
+
 	// Authorize decides who may be heard here and who may hear what is said
 	// here: nil is yes, an error no, and its text the reason that Why gives; the
 	// peer isn't told it. It is asked about each peer for each room that is

@@ -58,6 +58,7 @@ func (c *conversation) runPlayback() {
 // mixBlock makes the next block of what is heard.
 func (c *conversation) mixBlock(mixer *audio.Mixer, ears *audio.Fader, out *audio.StereoBlock, now time.Time) {
 	c.mixPeers(mixer, now)
+	c.duckOthers()
 	mixer.Mix(out)
 	ears.Set(!c.s.Deafened())
 	ears.ApplyStereo(out)
@@ -74,7 +75,8 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 	}
 	clear(c.audible)
 	c.audible = c.audible[:0]
-	top := Low
+	top, someone := Low, false
+	ducked := c.duckSelf()
 	view := c.s.space.now()
 	for _, p := range c.roster.list() {
 		audible, speaks := p.player.read(block, now)
@@ -92,16 +94,16 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 		place := p.hearing.move(p.hearing.place(&view, &wish), audible)
 		priority := p.hearing.priority()
 		if p.hearing.active && wish.gain*place.Gain > 0 {
-			top = max(top, priority)
+			top, someone = max(top, priority), true
 		}
-		p.input.SetGain(wish.gain * place.Gain * p.hearing.yields.next(priority, c.top, &c.cfg))
+		p.input.SetGain(wish.gain * place.Gain * ducked * p.hearing.yields.next(priority, c.top, &c.cfg))
 		p.input.SetPan(place.Pan)
 		if audible {
 			mixer.Add(&p.input, block)
 			c.audible = append(c.audible, p)
 		}
 	}
-	c.top = top
+	c.top, c.someone = top, someone
 }
 
 // writeSpeaker gives the speaker a block that is heard at a time, and reports
