@@ -91,12 +91,17 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 			}
 			(*tap)(block)
 		}
+		c.read(&wish, block)
 		place := p.hearing.move(p.hearing.place(&view, &wish), audible)
 		priority := p.hearing.priority()
 		if p.hearing.active && wish.gain*place.Gain > 0 {
 			top, someone = max(top, priority), true
 		}
-		p.input.SetGain(wish.gain * place.Gain * ducked * p.hearing.yields.next(priority, c.top, &c.cfg))
+		gain := wish.gain * place.Gain * ducked * p.hearing.yields.next(priority, c.top, &c.cfg)
+		if wish.apart {
+			gain = 0
+		}
+		p.input.SetGain(gain)
 		p.input.SetPan(place.Pan)
 		if audible {
 			mixer.Add(&p.input, block)
@@ -104,6 +109,17 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 		}
 	}
 	c.top, c.someone = top, someone
+}
+
+// read gives a peer's block to those who read its voice.
+func (c *conversation) read(wish *playWish, block *audio.Block) {
+	for _, r := range wish.readers {
+		gain := wish.gain
+		if c.s.Deafened() {
+			gain = 0
+		}
+		r.put(block, gain)
+	}
 }
 
 // writeSpeaker gives the speaker a block that is heard at a time, and reports

@@ -103,3 +103,44 @@ func BenchmarkMixOf15Voices(b *testing.B) {
 		})
 	}
 }
+
+// Who reads a peer's voice costs no allocation either, on our side or the reader's.
+func TestReadingPCMAllocatesNothing(t *testing.T) {
+	const warm, runs = 100, 300
+	h := &hearsAll{c: still(t, &loop{}, 1), packets: replay(t, warm+runs+10), now: time.Unix(1000, 0)}
+	id := h.c.roster.list()[0].id
+	var readers []*PeerPCM
+	for _, cfg := range []PCMConfig{{}, {Format: Int16, SampleRate: 44100, Volume: true}} {
+		r, err := h.c.s.OpenPeerPCM(id, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		readers = append(readers, r)
+	}
+	ducker, err := h.c.s.NewDucker(DuckerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	music := make([]float32, 960)
+	p, loud := make([]byte, 3528), false
+	step := func() {
+		h.step()
+		for _, r := range readers {
+			if _, err := r.Read(p); err != nil {
+				t.Error(err)
+			}
+			loud = loud || p[1] != 0
+		}
+		h.c.duckOthers()
+		ducker.Apply(music, 2)
+	}
+	for range warm {
+		step()
+	}
+	if n := testing.AllocsPerRun(runs, step); n != 0 {
+		t.Errorf("%v allocations per 20 ms with readers, want 0", n)
+	}
+	if !loud {
+		t.Error("silence was read")
+	}
+}

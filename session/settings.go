@@ -22,12 +22,13 @@ type peerSettings struct {
 	present bool // the peer takes part; guarded by Session.mu
 	blocked atomic.Bool
 
-	mu     sync.Mutex // guards what follows
-	muted  bool
-	volume float32
-	taps   []*Tap // replaced, never changed in place
-	pose   spatial.Pose
-	placed bool // pose is known; of a peer that is here, or has not come yet
+	mu      sync.Mutex // guards what follows
+	muted   bool
+	volume  float32
+	taps    []*Tap // replaced, never changed in place
+	pose    spatial.Pose
+	readers []*PeerPCM // replaced, never changed in place
+	placed  bool       // pose is known; of a peer that is here, or has not come yet
 }
 
 // change makes f change the settings of a peer.
@@ -85,7 +86,7 @@ func (s *Session) forgetLocked(id identity.PeerID) {
 	set := s.settings[id]
 	set.mu.Lock()
 	defer set.mu.Unlock()
-	if !set.present && !set.muted && !set.blocked.Load() && set.volume == 1 && len(set.taps) == 0 && !set.placed {
+	if !set.present && !set.muted && !set.blocked.Load() && set.volume == 1 && len(set.taps) == 0 && !set.placed && len(set.readers) == 0 {
 		delete(s.settings, id)
 	}
 }
@@ -149,6 +150,8 @@ func (s *Session) TapPeer(id identity.PeerID, tap Tap) (remove func()) {
 type playWish struct {
 	gain     float32
 	taps     []*Tap
+	readers  []*PeerPCM
+	apart    bool // one of them has the voice for itself
 	placed   bool
 	position spatial.Vec // if placed
 }
@@ -157,9 +160,12 @@ type playWish struct {
 func (set *peerSettings) now() playWish {
 	set.mu.Lock()
 	defer set.mu.Unlock()
-	w := playWish{gain: set.volume, taps: set.taps, placed: set.placed, position: set.pose.Position}
+	w := playWish{gain: set.volume, taps: set.taps, readers: set.readers, placed: set.placed, position: set.pose.Position}
 	if set.muted || set.blocked.Load() {
 		w.gain = 0
+	}
+	for _, r := range set.readers {
+		w.apart = w.apart || r.exclusive
 	}
 	return w
 }
