@@ -27,16 +27,17 @@ type pcmQueue struct {
 	pcm    [pcmMost]float32
 	queued int
 
-	runs    bool // something was given since something was missing
-	begins  bool // what comes next begins with a fade
-	taken   int  // samples, since the last block was put
-	need    int  // the most of them in this window,
-	needed  int  // and in the one before
-	left    int  // the fewest that were left by a read in this window
-	reads   int  // in this window
-	blocks  int  // of this window
-	change  int  // samples by which the voice is to be longer, or, less than 0, shorter
-	overlap [pcmEdge]float32
+	runs    bool             // something was given since something was missing
+	begins  bool             // what comes next begins with a fade
+	taken   int              // samples, since the last block was put
+	need    int              // the most of them in this window,
+	needed  int              // and in the one before
+	left    int              // the fewest that were left by a read in this window
+	reads   int              // in this window
+	blocks  int              // of this window
+	change  int              // samples by which the voice is to be longer, or, less than 0, shorter
+	passage [pcmEdge]float32 // how what was given last would have gone on, if skipped
+	skipped bool             // since something was given last
 
 	stats PCMStats
 }
@@ -44,8 +45,9 @@ type pcmQueue struct {
 // put appends a block.
 func (q *pcmQueue) put(b *audio.Block) {
 	q.need, q.taken = max(q.need, min(q.taken, pcmMost/2)), 0
-	if most := min(pcmMost, max(q.need, q.needed)+pcmLate+2*audio.BlockSamples); q.queued+audio.BlockSamples > most {
-		q.skip(q.queued + audio.BlockSamples - most + pcmSpare)
+	need := max(q.need, q.needed) + audio.BlockSamples
+	if q.queued+audio.BlockSamples > min(pcmMost, need+pcmLate) {
+		q.skip(q.queued + audio.BlockSamples - need - pcmGood)
 	}
 	q.queued += copy(q.pcm[q.queued:], b[:])
 	if q.blocks++; q.blocks >= pcmWindow {
@@ -92,14 +94,16 @@ func (q *pcmQueue) stretch() {
 
 // skip drops the n oldest samples, with a soft passage to what follows.
 func (q *pcmQueue) skip(n int) {
-	n = min(n, q.queued)
+	n = min(n, q.queued-pcmEdge)
 	if n <= 0 {
 		return
 	}
-	edge := q.overlap[:min(pcmEdge, n, q.queued-n)]
-	copy(edge, q.pcm[:])
+	if !q.skipped { // else what was given last goes on as it would have before
+		copy(q.passage[:], q.pcm[:])
+		q.skipped = true
+	}
 	q.drop(n)
-	audio.CrossFade(q.pcm[:len(edge)], edge, q.pcm[:len(edge)])
+	audio.CrossFade(q.pcm[:pcmEdge], q.passage[:], q.pcm[:])
 	q.stats.Skipped += uint64(n)
 }
 
@@ -110,6 +114,7 @@ func (q *pcmQueue) take(dst []float32) {
 	if !q.begins || q.queued >= pcmBegins {
 		n = copy(dst, q.pcm[:q.queued])
 		q.drop(n)
+		q.skipped = q.skipped && n == 0
 	}
 	if q.begins && n > 0 {
 		audio.FadeIn(dst[:min(n, pcmEdge)])
