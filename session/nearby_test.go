@@ -38,8 +38,18 @@ func TestOnlyWhoIsNearIsSpokenTo(t *testing.T) {
 			at    float64
 			voice bool
 		}{
-			{100, false}, {22.1, false}, {20, false}, {19.9, true}, {21, true}, {21.9, true},
-			{22.1, false}, {21, false}, {20.1, false}, {0, true}, {1e90, false}, {1, true},
+			{100, false},
+			{22.1, false},
+			{20, false},
+			{19.9, true},
+			{21, true},
+			{21.9, true},
+			{22.1, false},
+			{21, false},
+			{20.1, false},
+			{0, true},
+			{1e90, false},
+			{1, true},
 		} {
 			must(t, talker.SetPeerPose(walker.id, at(tt.at, 0)))
 			if n := sentIn(t, talker, walker); tt.voice != (n >= 19) || tt.voice != (n > 0) {

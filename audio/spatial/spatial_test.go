@@ -134,8 +134,12 @@ func TestWalkingThroughTheListenerIsSmooth(t *testing.T) {
 func TestWhatIsNoPoseIsRefused(t *testing.T) {
 	for _, bad := range []float64{nan, inf, -inf, 2 * MaxCoordinate} {
 		for i, p := range []Pose{
-			{Position: Vec{X: bad}}, {Position: Vec{Y: bad}}, {Position: Vec{Z: bad}},
-			{Forward: Vec{X: bad}}, {Forward: Vec{Y: bad}}, {Up: Vec{Z: bad}},
+			{Position: Vec{X: bad}},
+			{Position: Vec{Y: bad}},
+			{Position: Vec{Z: bad}},
+			{Forward: Vec{X: bad}},
+			{Forward: Vec{Y: bad}},
+			{Up: Vec{Z: bad}},
 		} {
 			if err := p.Check(); !errors.Is(err, ErrPose) {
 				t.Errorf("pose %d with %g: %v", i, bad, err)

@@ -40,12 +40,12 @@ func run(ctx context.Context, addresses []string, cfg session.PCMConfig, play fu
 	if err != nil {
 		return err
 	}
-	defer h.Close()
+	defer func() { _ = h.Close() }()
 	voice, err := parley.New(h, parley.Config{OpenSink: noSpeaker})
 	if err != nil {
 		return err
 	}
-	defer voice.Close()
+	defer func() { _ = voice.Close() }()
 	ctx, end := context.WithCancelCause(ctx)
 	go func() { // ends with the session
 		for e := range voice.Events() {
