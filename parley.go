@@ -61,6 +61,7 @@ type Config struct {
 	Authorize           func(session.Claim) error // who may be heard here, and who may hear us; default everyone; see session.Config
 	PriorityAttenuation float64                   // dB, of voices while one of a higher priority is heard; see session.Config
 	Ducking             float64                   // dB, of what is heard while somebody speaks here; default not at all; see session.Config
+	SharePose           time.Duration             // how often at most peers are told where we are; default never; see session.Config
 	Distance            spatial.Model             // how voices sound that come from somewhere; see session.Session.SetPose
 }
 
@@ -147,6 +148,7 @@ func (cfg Config) session(transport *p2p.Transport, chain audio.Chain) session.C
 		Authorize:           cfg.Authorize,
 		PriorityAttenuation: cfg.PriorityAttenuation,
 		Ducking:             cfg.Ducking,
+		SharePose:           cfg.SharePose,
 		Distance:            cfg.Distance,
 	}
 }

@@ -72,6 +72,14 @@ type Config struct {
 	// value is a good default for metres. SetDistance changes it.
 	Distance spatial.Model
 
+	// SharePose tells the peers where we are, whenever that changed, but at most so
+	// often, and takes from them where they are, as long as the application doesn't
+	// say it: for applications that don't know the poses of others. It is at least
+	// 100 ms; 0 is not at all, and then what peers tell is ignored. All peers that
+	// aren't blocked are told, whether or not they are near; and what they say of
+	// themselves may not be true. See docs/positional.md.
+	SharePose time.Duration
+
 	// Ducking is by how many dB all that is heard is quieter while somebody speaks
 	// here: within 100 ms, and until some 600 ms after the last word. With PushToTalk that is
 	// while the key is down, otherwise while there is a voice, as VoiceThreshold and
@@ -112,6 +120,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if err := c.checkAttenuation(); err != nil {
 		return c, err
+	}
+	if c.SharePose != 0 && c.SharePose < minSharePose {
+		return c, fmt.Errorf("%w: poses every %v, want at least %v", ErrConfig, c.SharePose, minSharePose)
 	}
 	if err := c.Distance.Check(); err != nil {
 		return c, fmt.Errorf("%w: %w", ErrConfig, err)

@@ -47,6 +47,7 @@ func (c *conversation) runControl() {
 			c.sendReport(p, now)
 		}
 		if adapts {
+			c.sharePoses(now)
 			c.lookAround()
 			c.adapt(now)
 		}
@@ -173,6 +174,8 @@ func (c *conversation) Control(id identity.PeerID, b []byte) {
 		c.heardReport(p, kind.Report)
 	case *wire.Control_Rooms:
 		c.heardRooms(p, kind.Rooms)
+	case *wire.Control_Pose:
+		c.heardPose(p, kind.Pose)
 	case *wire.Control_Bye:
 		c.heardBye(p, kind.Bye)
 	}

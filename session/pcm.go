@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-voice/parley/audio"
@@ -56,11 +57,14 @@ type PeerPCM struct {
 	exclusive bool
 	volume    bool
 
-	mu       sync.Mutex // guards what follows
-	queue    pcmQueue
-	closed   bool
-	gain     float32 // at the end of the last block
-	block    audio.Block
+	closed atomic.Bool
+
+	mu    sync.Mutex // guards what follows; held for a piece only, since runPlayback waits for it
+	queue pcmQueue
+	gain  float32 // at the end of the last block
+	block audio.Block
+
+	reads    sync.Mutex       // orders reads, and guards what follows
 	resample *audio.Resampler // nil at 48 kHz
 	in       [audio.SampleRate / 1000]float32
 	unused   []float32 // of in
@@ -108,9 +112,9 @@ func (s *Session) OpenPeerPCM(id identity.PeerID, cfg PCMConfig) (*PeerPCM, erro
 // none. After Close it returns io.EOF. It is safe for concurrent use, but readers of
 // one stream share it.
 func (r *PeerPCM) Read(p []byte) (n int, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
+	r.reads.Lock()
+	defer r.reads.Unlock()
+	if r.closed.Load() {
 		return 0, io.EOF
 	}
 	n = copy(p, r.rest)
@@ -134,9 +138,7 @@ func (r *PeerPCM) Read(p []byte) (n int, err error) {
 // Close ends the stream; with Exclusive the peer is heard in Parley's mix again.
 // Idempotent.
 func (r *PeerPCM) Close() error {
-	r.mu.Lock()
-	r.closed = true
-	r.mu.Unlock()
+	r.closed.Store(true)
 	r.s.change(r.id, func(set *peerSettings) {
 		set.readers = slices.DeleteFunc(slices.Clone(set.readers), func(o *PeerPCM) bool { return o == r })
 	})
@@ -174,7 +176,7 @@ func (r *PeerPCM) put(b *audio.Block, gain float32) {
 // pull fills dst with the next samples at the reader's rate.
 func (r *PeerPCM) pull(dst []float32) {
 	if r.resample == nil {
-		r.queue.take(dst)
+		r.take(dst)
 		return
 	}
 	for {
@@ -183,9 +185,16 @@ func (r *PeerPCM) pull(dst []float32) {
 		if len(dst) == 0 {
 			return
 		}
-		r.queue.take(r.in[:])
+		r.take(r.in[:])
 		r.unused = r.in[:]
 	}
+}
+
+// take fills dst with the next samples at 48 kHz.
+func (r *PeerPCM) take(dst []float32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.queue.take(dst)
 }
 
 func (r *PeerPCM) frameSize() int {

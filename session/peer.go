@@ -28,6 +28,7 @@ type peer struct {
 	report   reportState
 	rooms    peerRooms
 	near     nearness
+	shared   sharing
 	verdicts verdicts
 	reached  bool      // what we say goes to it, if it can
 	gone     string    // why it took leave; empty if it didn't

@@ -89,7 +89,8 @@ func (s *Session) ClearPeerPose(id identity.PeerID) {
 	s.change(id, func(set *peerSettings) { set.placed, set.pose = false, spatial.Pose{} })
 }
 
-// PeerPose is the pose of a peer as set, and whether there is one.
+// PeerPose is the pose of a peer as set, or else the position that it tells (see
+// Config.SharePose), and whether there is one.
 func (s *Session) PeerPose(id identity.PeerID) (p spatial.Pose, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,7 +100,10 @@ func (s *Session) PeerPose(id identity.PeerID) (p spatial.Pose, ok bool) {
 	}
 	set.mu.Lock()
 	defer set.mu.Unlock()
-	return set.pose, set.placed
+	if !set.placed {
+		return spatial.Pose{Position: set.told.at}, set.told.known
+	}
+	return set.pose, true
 }
 
 // SetDistance changes how distance is heard, from the next 10 ms on and across Stop

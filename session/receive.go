@@ -53,7 +53,7 @@ func (c *conversation) PathChanged(id identity.PeerID, path link.Path) {
 		p.epoch, p.greeting = path.Epoch, greeting{helloDue: true}
 		p.hearing.ungreeted.Store(int64(time.Since(c.started) + greetingLate))
 		p.remote = remoteState{}
-		p.rooms, p.verdicts = peerRooms{}, verdicts{}
+		p.rooms, p.verdicts, p.shared = peerRooms{}, verdicts{}, sharing{}
 		c.readdressLocked(p)
 		p.report = reportState{before: p.player.jitterStats(), carries: newCongestion()}
 		p.listener.plan.Store(0)
@@ -63,6 +63,9 @@ func (c *conversation) PathChanged(id identity.PeerID, path link.Path) {
 		events = append(events, PathChanged{Peer: id, From: from, To: path})
 	}
 	p.mu.Unlock()
+	if fresh {
+		p.settings.tell(claimed{})
+	}
 	switch {
 	case fresh || back:
 		// What was under way before an interruption is of no use after it.

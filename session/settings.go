@@ -28,7 +28,8 @@ type peerSettings struct {
 	taps    []*Tap // replaced, never changed in place
 	pose    spatial.Pose
 	readers []*PeerPCM // replaced, never changed in place
-	placed  bool       // pose is known; of a peer that is here, or has not come yet
+	told    claimed
+	placed  bool // pose is known; of a peer that is here, or has not come yet
 }
 
 // change makes f change the settings of a peer.
@@ -68,7 +69,7 @@ func (set *peerSettings) leave() {
 	set.present = false
 	set.mu.Lock()
 	defer set.mu.Unlock()
-	set.placed, set.pose = false, spatial.Pose{}
+	set.placed, set.pose, set.told = false, spatial.Pose{}, claimed{}
 }
 
 func (s *Session) settingsLocked(id identity.PeerID) *peerSettings {
@@ -160,7 +161,8 @@ type playWish struct {
 func (set *peerSettings) now() playWish {
 	set.mu.Lock()
 	defer set.mu.Unlock()
-	w := playWish{gain: set.volume, taps: set.taps, readers: set.readers, placed: set.placed, position: set.pose.Position}
+	w := playWish{gain: set.volume, taps: set.taps, readers: set.readers}
+	w.position, w.placed = set.positionLocked()
 	if set.muted || set.blocked.Load() {
 		w.gain = 0
 	}
@@ -174,5 +176,14 @@ func (set *peerSettings) now() playWish {
 func (set *peerSettings) position() (at spatial.Vec, known bool) {
 	set.mu.Lock()
 	defer set.mu.Unlock()
-	return set.pose.Position, set.placed
+	return set.positionLocked()
+}
+
+// positionLocked is where the application says that the peer is, or else where the
+// peer does.
+func (set *peerSettings) positionLocked() (at spatial.Vec, known bool) {
+	if set.placed {
+		return set.pose.Position, true
+	}
+	return set.told.at, set.told.known
 }

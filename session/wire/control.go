@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -31,6 +32,8 @@ const (
 	MaxRoomsLeft    = 64  // that a message may leave
 	MaxRoomName     = 64  // and at least 1
 	MaxToken        = 512 // so that it fits a message with some rooms
+
+	MaxCoordinate = 1e100 // the amount of a coordinate
 )
 
 // Errors of control messages. They are wrapped, so compare with errors.Is.
@@ -79,7 +82,19 @@ func check(m *Control) error {
 	if len(m.GetBye().GetReason()) > MaxReason {
 		return fmt.Errorf("%w: reason of %d bytes", ErrControlLimit, len(m.GetBye().GetReason()))
 	}
+	if err := checkPose(m.GetPose()); err != nil {
+		return err
+	}
 	return checkRooms(m.GetRooms())
+}
+
+func checkPose(p *Pose) error {
+	for _, x := range []float64{p.GetX(), p.GetY(), p.GetZ()} {
+		if !(math.Abs(x) <= MaxCoordinate) {
+			return fmt.Errorf("%w: coordinate %g", ErrControlLimit, x)
+		}
+	}
+	return nil
 }
 
 func checkRooms(r *Rooms) error {

@@ -34,6 +34,7 @@ type Control struct {
 	//	*Control_Report
 	//	*Control_Bye
 	//	*Control_Rooms
+	//	*Control_Pose
 	Kind          isControl_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -121,6 +122,15 @@ func (x *Control) GetRooms() *Rooms {
 	return nil
 }
 
+func (x *Control) GetPose() *Pose {
+	if x != nil {
+		if x, ok := x.Kind.(*Control_Pose); ok {
+			return x.Pose
+		}
+	}
+	return nil
+}
+
 type isControl_Kind interface {
 	isControl_Kind()
 }
@@ -145,6 +155,10 @@ type Control_Rooms struct {
 	Rooms *Rooms `protobuf:"bytes,5,opt,name=rooms,proto3,oneof"`
 }
 
+type Control_Pose struct {
+	Pose *Pose `protobuf:"bytes,16,opt,name=pose,proto3,oneof"`
+}
+
 func (*Control_Hello) isControl_Kind() {}
 
 func (*Control_State) isControl_Kind() {}
@@ -154,6 +168,8 @@ func (*Control_Report) isControl_Kind() {}
 func (*Control_Bye) isControl_Kind() {}
 
 func (*Control_Rooms) isControl_Kind() {}
+
+func (*Control_Pose) isControl_Kind() {}
 
 // Hello is the first message of an epoch, from both sides. No voice is sent
 // before both arrived.
@@ -520,6 +536,76 @@ func (x *Rooms) GetToken() []byte {
 	return nil
 }
 
+// Pose says where the sender is, in axes and units that the applications agree on.
+// It is sent only if the application asks for it.
+type Pose struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	X             float64                `protobuf:"fixed64,1,opt,name=x,proto3" json:"x,omitempty"`
+	Y             float64                `protobuf:"fixed64,2,opt,name=y,proto3" json:"y,omitempty"`
+	Z             float64                `protobuf:"fixed64,3,opt,name=z,proto3" json:"z,omitempty"`
+	Unknown       bool                   `protobuf:"varint,4,opt,name=unknown,proto3" json:"unknown,omitempty"` // it isn't known any more; the coordinates mean nothing
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pose) Reset() {
+	*x = Pose{}
+	mi := &file_control_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pose) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pose) ProtoMessage() {}
+
+func (x *Pose) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pose.ProtoReflect.Descriptor instead.
+func (*Pose) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Pose) GetX() float64 {
+	if x != nil {
+		return x.X
+	}
+	return 0
+}
+
+func (x *Pose) GetY() float64 {
+	if x != nil {
+		return x.Y
+	}
+	return 0
+}
+
+func (x *Pose) GetZ() float64 {
+	if x != nil {
+		return x.Z
+	}
+	return 0
+}
+
+func (x *Pose) GetUnknown() bool {
+	if x != nil {
+		return x.Unknown
+	}
+	return false
+}
+
 // Room is a room by name, and the number by which voice packets to the sender
 // of this call it. Within an epoch a number stands for one room only.
 type Room struct {
@@ -532,7 +618,7 @@ type Room struct {
 
 func (x *Room) Reset() {
 	*x = Room{}
-	mi := &file_control_proto_msgTypes[6]
+	mi := &file_control_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -544,7 +630,7 @@ func (x *Room) String() string {
 func (*Room) ProtoMessage() {}
 
 func (x *Room) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[6]
+	mi := &file_control_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -557,7 +643,7 @@ func (x *Room) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Room.ProtoReflect.Descriptor instead.
 func (*Room) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{6}
+	return file_control_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Room) GetNumber() uint32 {
@@ -578,13 +664,14 @@ var File_control_proto protoreflect.FileDescriptor
 
 const file_control_proto_rawDesc = "" +
 	"\n" +
-	"\rcontrol.proto\x12\x11parley.session.v1\"\x88\x02\n" +
+	"\rcontrol.proto\x12\x11parley.session.v1\"\xb7\x02\n" +
 	"\aControl\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.parley.session.v1.HelloH\x00R\x05hello\x120\n" +
 	"\x05state\x18\x02 \x01(\v2\x18.parley.session.v1.StateH\x00R\x05state\x123\n" +
 	"\x06report\x18\x03 \x01(\v2\x19.parley.session.v1.ReportH\x00R\x06report\x12*\n" +
 	"\x03bye\x18\x04 \x01(\v2\x16.parley.session.v1.ByeH\x00R\x03bye\x120\n" +
-	"\x05rooms\x18\x05 \x01(\v2\x18.parley.session.v1.RoomsH\x00R\x05roomsB\x06\n" +
+	"\x05rooms\x18\x05 \x01(\v2\x18.parley.session.v1.RoomsH\x00R\x05rooms\x12-\n" +
+	"\x04pose\x18\x10 \x01(\v2\x17.parley.session.v1.PoseH\x00R\x04poseB\x06\n" +
 	"\x04kind\"\x83\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12%\n" +
@@ -618,7 +705,12 @@ const file_control_proto_rawDesc = "" +
 	"\x04left\x18\x03 \x03(\rR\x04left\x12\x19\n" +
 	"\x05token\x18\x04 \x01(\fH\x01R\x05token\x88\x01\x01B\r\n" +
 	"\v_named_onlyB\b\n" +
-	"\x06_token\"2\n" +
+	"\x06_token\"J\n" +
+	"\x04Pose\x12\f\n" +
+	"\x01x\x18\x01 \x01(\x01R\x01x\x12\f\n" +
+	"\x01y\x18\x02 \x01(\x01R\x01y\x12\f\n" +
+	"\x01z\x18\x03 \x01(\x01R\x01z\x12\x18\n" +
+	"\aunknown\x18\x04 \x01(\bR\aunknown\"2\n" +
 	"\x04Room\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04nameB-Z+github.com/parley-voice/parley/session/wireb\x06proto3"
@@ -635,7 +727,7 @@ func file_control_proto_rawDescGZIP() []byte {
 	return file_control_proto_rawDescData
 }
 
-var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_control_proto_goTypes = []any{
 	(*Control)(nil), // 0: parley.session.v1.Control
 	(*Hello)(nil),   // 1: parley.session.v1.Hello
@@ -643,7 +735,8 @@ var file_control_proto_goTypes = []any{
 	(*Report)(nil),  // 3: parley.session.v1.Report
 	(*Bye)(nil),     // 4: parley.session.v1.Bye
 	(*Rooms)(nil),   // 5: parley.session.v1.Rooms
-	(*Room)(nil),    // 6: parley.session.v1.Room
+	(*Pose)(nil),    // 6: parley.session.v1.Pose
+	(*Room)(nil),    // 7: parley.session.v1.Room
 }
 var file_control_proto_depIdxs = []int32{
 	1, // 0: parley.session.v1.Control.hello:type_name -> parley.session.v1.Hello
@@ -651,13 +744,14 @@ var file_control_proto_depIdxs = []int32{
 	3, // 2: parley.session.v1.Control.report:type_name -> parley.session.v1.Report
 	4, // 3: parley.session.v1.Control.bye:type_name -> parley.session.v1.Bye
 	5, // 4: parley.session.v1.Control.rooms:type_name -> parley.session.v1.Rooms
-	2, // 5: parley.session.v1.Hello.state:type_name -> parley.session.v1.State
-	6, // 6: parley.session.v1.Rooms.joined:type_name -> parley.session.v1.Room
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	6, // 5: parley.session.v1.Control.pose:type_name -> parley.session.v1.Pose
+	2, // 6: parley.session.v1.Hello.state:type_name -> parley.session.v1.State
+	7, // 7: parley.session.v1.Rooms.joined:type_name -> parley.session.v1.Room
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_control_proto_init() }
@@ -671,6 +765,7 @@ func file_control_proto_init() {
 		(*Control_Report)(nil),
 		(*Control_Bye)(nil),
 		(*Control_Rooms)(nil),
+		(*Control_Pose)(nil),
 	}
 	file_control_proto_msgTypes[2].OneofWrappers = []any{}
 	file_control_proto_msgTypes[5].OneofWrappers = []any{}
@@ -680,7 +775,7 @@ func file_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_proto_rawDesc), len(file_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

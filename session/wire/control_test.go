@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +28,7 @@ var controlCases = []struct {
 	{"rooms", &Control{Kind: &Control_Rooms{Rooms: &Rooms{
 		NamedOnly: new(true), Joined: []*Room{{Number: 0, Name: "team"}, {Number: 300, Name: "Zuschauer"}}, Left: []uint32{1, 299}, Token: []byte("let me in"),
 	}}}},
+	{"pose", &Control{Kind: &Control_Pose{Pose: &Pose{X: 1.5, Y: -2, Z: 1e6, Unknown: true}}}},
 	{"bye", &Control{Kind: &Control_Bye{Bye: &Bye{Reason: "stopped"}}}},
 }
 
@@ -92,6 +94,9 @@ func TestControlLimits(t *testing.T) {
 		"no room name": {Kind: &Control_Rooms{Rooms: &Rooms{Joined: []*Room{{Number: 1}}}}},
 		"room number":  {Kind: &Control_Rooms{Rooms: &Rooms{Joined: []*Room{{Name: "x", Number: MaxRoomNumber + 1}}}}},
 		"token":        {Kind: &Control_Rooms{Rooms: &Rooms{Token: make([]byte, MaxToken+1)}}},
+		"coordinate":   {Kind: &Control_Pose{Pose: &Pose{Z: -2 * MaxCoordinate}}},
+		"infinity":     {Kind: &Control_Pose{Pose: &Pose{X: math.Inf(1)}}},
+		"no number":    {Kind: &Control_Pose{Pose: &Pose{Y: math.NaN()}}},
 		"reason":       {Kind: &Control_Bye{Bye: &Bye{Reason: long(MaxReason + 1)}}},
 	}
 	for name, m := range cases {
