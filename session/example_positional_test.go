@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/audio"
-	"github.com/parley-voice/parley/audio/audiotest"
 	"github.com/parley-voice/parley/audio/spatial"
 	"github.com/parley-voice/parley/session"
 	"github.com/parley-voice/parley/session/sessiontest"
@@ -29,11 +28,9 @@ func ExampleSession_SetPose() {
 		return
 	}
 	defer anna.Close()
-	speaker := &audiotest.Sink{}
 	ben, err := session.New(session.Config{
 		Transport: net.Transport(sessiontest.PeerID(2)),
 		Codec:     &sessiontest.Codec{},
-		OpenSink:  func() (audio.Sink, error) { return speaker, nil },
 		Distance:  spatial.Model{Min: 2, Max: 30}, // metres
 	})
 	if err != nil {
@@ -64,23 +61,21 @@ func ExampleSession_SetPose() {
 		fmt.Println(err)
 		return
 	}
-	for e := range ben.Events() {
-		if s, ok := e.(session.Speaking); ok && s.Active {
-			break
+	onTheRight := make(chan bool, 1)
+	defer ben.Tap(session.Taps{Mix: func(b *audio.StereoBlock, _ time.Time) {
+		left, right := 0.0, 0.0
+		for i := 0; i < len(b); i += 2 {
+			left += float64(b[i] * b[i])
+			right += float64(b[i+1] * b[i+1])
 		}
-	}
-	for speaker.Blocks() < 100 {
-		time.Sleep(10 * time.Millisecond)
-	}
-	left, right := 0.0, 0.0
-	for i, x := range speaker.Stereo() {
-		if i%2 == 0 {
-			left += float64(x * x)
-		} else {
-			right += float64(x * x)
+		if left+right > 0.01 { // she is heard
+			select {
+			case onTheRight <- right > 10*left:
+			default:
+			}
 		}
-	}
-	fmt.Println("Anna is on the right:", right > 10*left)
+	}})()
+	fmt.Println("Anna is on the right:", <-onTheRight)
 	// Output:
 	// Anna is on the right: true
 }

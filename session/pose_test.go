@@ -3,6 +3,7 @@ package session_test
 import (
 	"errors"
 	"math"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -221,6 +222,63 @@ func TestWhatIsNoPoseChangesNothing(t *testing.T) {
 		cfg := session.Config{Transport: net.Transport(sessiontest.PeerID(3)), Codec: &sessiontest.Codec{}, Distance: spatial.Model{Max: -1}}
 		if _, err := session.New(cfg); !errors.Is(err, session.ErrConfig) || !errors.Is(err, spatial.ErrModel) {
 			t.Errorf("a configuration with a wrong model: %v", err)
+		}
+	})
+}
+
+// Poses, readers and duckers may be used from any goroutine while people talk and the
+// session starts and stops: what the race detector and the end of the bubble look at.
+func TestPlacesAndReadersAreSafeForConcurrentUse(t *testing.T) {
+	party(t, nearby, func(t *testing.T, net *sessiontest.Network) {
+		talker, m := newMember(t, net, 1, words(440, 0.2), shares), newMember(t, net, 2, words(300, 0.2), shares)
+		defer closeAll(t, talker, m)
+		meet(t, talker, m)
+		var wg sync.WaitGroup
+		for worker := range 4 {
+			wg.Go(func() {
+				for i := range 100 {
+					must(t, errors.Join(m.SetPose(at(float64(i), 1)), m.SetPeerPose(talker.id, at(1, float64(worker)))))
+					must(t, errors.Join(m.SetDistance(spatial.Model{Max: float64(10 + i)}), m.SetDucking(float64(i%2))))
+					pcm, err := m.OpenPeerPCM(talker.id, session.PCMConfig{Exclusive: i%2 == 0, Volume: true, SampleRate: 44100})
+					must(t, err)
+					ducker, err := m.NewDucker(session.DuckerConfig{})
+					must(t, err)
+					near, err := m.Speak(session.Everyone().Within(float64(5 + worker)))
+					must(t, err)
+					near.SetPositional(true)
+					for range 3 {
+						time.Sleep(7 * time.Millisecond)
+						if n, err := pcm.Read(make([]byte, 1000)); n != 1000 || err != nil {
+							t.Errorf("read %d bytes: %v", n, err)
+						}
+						ducker.Apply(make([]float32, 300), 2)
+						pcm.Stats()
+						m.Why(talker.id)
+						m.Stats()
+					}
+					near.Close()
+					ducker.Close()
+					must(t, pcm.Close())
+					m.ClearPeerPose(talker.id)
+					if worker == 0 && i%40 == 20 {
+						m.ClearPose()
+						must(t, m.Stop())
+						m.start(t)
+						m.joined(t, talker)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		must(t, m.SetDistance(spatial.Model{}))
+		must(t, m.SetDucking(0))
+		m.ClearPeerPose(talker.id)
+		m.ClearPose()
+		talker.ClearPose()
+		_ = speak(t, m, session.Everyone())
+		time.Sleep(3 * time.Second)
+		if l, r := sides(m); l < 0.5*full || l != r {
+			t.Errorf("in the end it is %.3f left and %.3f right", l, r)
 		}
 	})
 }
