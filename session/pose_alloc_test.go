@@ -69,7 +69,7 @@ func TestPlacingVoicesAllocatesNothing(t *testing.T) {
 
 // What 20 ms cost from link to mix with 15 peers who speak, quietly enough for the
 // limiter to rest: without poses, with poses that stay, and with poses that change
-// each time.
+// each time. The few bytes are those of decoders, which are new every ten seconds.
 func BenchmarkMixOf15Voices(b *testing.B) {
 	packets := replay(b, 500)
 	for _, bb := range []struct {
@@ -142,5 +142,31 @@ func TestReadingPCMAllocatesNothing(t *testing.T) {
 	}
 	if !loud {
 		t.Error("silence was read")
+	}
+}
+
+// What placing costs for one voice and 10 ms, apart from all the rest.
+func BenchmarkPlaceOfAVoice(b *testing.B) {
+	for _, bb := range []struct {
+		name  string
+		wish  playWish
+		moves float64
+	}{
+		{name: "no pose"},
+		{name: "a pose that stays", wish: playWish{placed: true, position: spatial.Vec{X: 3, Z: 4}}},
+		{name: "a pose that moves", wish: playWish{placed: true, position: spatial.Vec{X: 3, Z: 4}}, moves: 0.01},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			var h hearing
+			view, wish, sum := view{known: bb.wish.placed}, bb.wish, float32(0)
+			b.ReportAllocs()
+			for b.Loop() {
+				wish.position.X += bb.moves
+				sum += h.move(h.place(&view, &wish), true).Gain
+			}
+			if sum <= 0 {
+				b.Error("nothing is heard")
+			}
+		})
 	}
 }
