@@ -8,9 +8,6 @@ import (
 	"sync/atomic"
 )
 
-// What makes way for voices does so within yieldBlocks, and is back returnBlocks
-// after them: see yielding.
-
 // sayingHold is how long a pause may be, with an open microphone, before we count as
 // silent: in the other modes the gate knows.
 const sayingHold = 30 // blocks, 300 ms
@@ -85,9 +82,8 @@ type DuckerConfig struct {
 }
 
 // Ducker is by how much an application should turn down its own sound, its music
-// say, while people talk: within 100 ms, and until some
-// 600 ms after the last word. It goes on across Stop and Start; while the session is stopped the
-// gain is 1.
+// say, while people talk: within 100 ms, and until some 600 ms after the last word.
+// It goes on across Stop and Start; while the session is stopped the gain is 1.
 type Ducker struct {
 	s      *Session
 	while  DuckerConfig

@@ -91,7 +91,7 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 			}
 			(*tap)(block)
 		}
-		c.read(&wish, block)
+		c.feedReaders(&wish, block)
 		place := p.hearing.move(p.hearing.place(&view, &wish), audible)
 		priority := p.hearing.priority()
 		if p.hearing.active && wish.gain*place.Gain > 0 {
@@ -111,9 +111,12 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 	c.top, c.someone = top, someone
 }
 
-// read gives a peer's block to those who read its voice.
-func (c *conversation) read(wish *playWish, block *audio.Block) {
+// feedReaders gives a peer's block to those who read its voice.
+func (c *conversation) feedReaders(wish *playWish, block *audio.Block) {
 	for _, r := range wish.readers {
+		if c.isDone() {
+			return // they read the next conversation by now
+		}
 		gain := wish.gain
 		if c.s.Deafened() {
 			gain = 0

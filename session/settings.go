@@ -26,10 +26,12 @@ type peerSettings struct {
 	muted   bool
 	volume  float32
 	taps    []*Tap // replaced, never changed in place
-	pose    spatial.Pose
 	readers []*PeerPCM // replaced, never changed in place
-	told    claimed
-	placed  bool // pose is known; of a peer that is here, or has not come yet
+
+	// What follows ends with the stay.
+	placed bool
+	pose   spatial.Pose // as the application says, if placed
+	told   claimed      // as the peer says
 }
 
 // change makes f change the settings of a peer.
