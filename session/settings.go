@@ -25,7 +25,7 @@ type peerSettings struct {
 	mu      sync.Mutex // guards what follows
 	muted   bool
 	volume  float32
-	taps    []*Tap // replaced, never changed in place
+	taps    []*Tap     // replaced, never changed in place
 	readers []*PeerPCM // replaced, never changed in place
 
 	// What follows ends with the stay.
