@@ -27,7 +27,7 @@ const (
 // silent at the radius; that is told to the listener as gain, in steps of 1.5 dB,
 // which it smooths. Who was within the radius is lost only at 1.1 times it, so nobody
 // who walks along the border comes and goes. Distances are looked at ten times a
-// second.
+// second. Config.Authorize is asked about the target without the limit.
 func (t Target) Within(radius float64) Target {
 	t.limited, t.radius = true, radius
 	return t
