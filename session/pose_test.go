@@ -282,3 +282,48 @@ func TestPlacesAndReadersAreSafeForConcurrentUse(t *testing.T) {
 		}
 	})
 }
+
+// listenIn is a processor that measures the mix beside the microphone.
+type listenIn struct {
+	mu  sync.Mutex
+	sum float64 // of squares, of the last block
+}
+
+func (l *listenIn) Process(_, mix *audio.Block) {
+	sum := 0.0
+	for _, x := range mix {
+		sum += float64(x) * float64(x)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sum = 0.9*l.sum + 0.1*sum
+}
+
+// The capture chain gets what is heard, placed, in mono: an echo canceller can't do
+// with anything else. Who is left out of the mix isn't in it.
+func TestTheChainGetsTheMixAsItIsHeard(t *testing.T) {
+	party(t, nearby, func(t *testing.T, net *sessiontest.Network) {
+		var ear listenIn
+		talker := newMember(t, net, 1, tone(440, 0.2))
+		m := newMember(t, net, 2, nil, func(cfg *session.Config) { cfg.Chain = audio.Chain{&ear} })
+		defer closeAll(t, talker, m)
+		meet(t, talker, m)
+		is := func(what string, want float64) {
+			t.Helper()
+			time.Sleep(time.Second)
+			ear.mu.Lock()
+			defer ear.mu.Unlock()
+			if got := math.Sqrt(ear.sum/audio.BlockSamples) / full; math.Abs(got-want) > 0.03 {
+				t.Errorf("%s the mix is at %.3f, want %.3f", what, got, want)
+			}
+		}
+		is("in the centre", 1)
+		must(t, errors.Join(m.SetPose(at(0, 0)), m.SetPeerPose(talker.id, at(2, 0))))
+		l, r := panned(0.5, 0.8)
+		is("to the right", (l+r)/2)
+		pcm, err := m.OpenPeerPCM(talker.id, session.PCMConfig{Exclusive: true})
+		must(t, err)
+		defer pcm.Close()
+		is("without the voice", 0)
+	})
+}
