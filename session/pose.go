@@ -20,18 +20,18 @@ type space struct {
 	model spatial.Model
 }
 
-// view is what space holds at a moment.
-type view struct {
+// viewpoint is what space holds at a moment.
+type viewpoint struct {
 	known bool
 	pose  spatial.Pose
 	model spatial.Model
 	marks bool
 }
 
-func (s *space) now() view {
+func (s *space) now() viewpoint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return view{s.known, s.pose, s.model, s.marks.Load()}
+	return viewpoint{s.known, s.pose, s.model, s.marks.Load()}
 }
 
 // SetPose says where we are and which way we face. From then on a peer whose pose is
@@ -122,7 +122,7 @@ func (s *Session) SetDistance(m spatial.Model) error {
 var centred = spatial.Place{Gain: 1}
 
 // place is how the peer's voice is to be heard.
-func (h *hearing) place(v *view, wish *playWish) spatial.Place {
+func (h *hearing) place(v *viewpoint, wish *playWish) spatial.Place {
 	to := centred
 	if v.known && wish.placed && h.positional(v.marks) {
 		to = v.model.Place(v.pose, wish.position)

@@ -158,7 +158,7 @@ func BenchmarkPlaceOfAVoice(b *testing.B) {
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			var h hearing
-			view, wish, sum := view{known: bb.wish.placed}, bb.wish, float32(0)
+			view, wish, sum := viewpoint{known: bb.wish.placed}, bb.wish, float32(0)
 			b.ReportAllocs()
 			for b.Loop() {
 				wish.position.X += bb.moves
