@@ -12,6 +12,8 @@ LINKS     ?=
 SIM       ?=
 # Flags of make hear, e.g. HEAR=-hear.seeds=20
 HEAR      ?=
+# Examples that are modules of their own, for dependencies of their own
+ENGINES   := oto ebitengine beep
 # Narrow any of the test targets with PKG, e.g. make race PKG=./session/...
 PKG       ?= ./...
 
@@ -96,11 +98,14 @@ fmt: ## format the code as the linters want it
 
 tidy: ## show what go mod tidy would change, and fail if anything
 	$(GO) mod tidy -diff
+	@for m in $(ENGINES); do (set -x; cd examples/$$m && $(GO) mod tidy -diff) || exit 1; done
 
 examples: ## build all example programs into bin/
 	@scripts/setup.sh build
+	@scripts/setup.sh examples
 	@mkdir -p bin
 	$(GO) build -o bin/ ./examples/...
+	@for m in $(ENGINES); do (set -x; cd examples/$$m && $(GO) vet . && $(GO) build -o ../../bin/ .) || exit 1; done
 
 check: lint tidy test race examples ## all that a change must pass
 

@@ -25,6 +25,7 @@ import (
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/jitter"
 	"github.com/parley-voice/parley/audio/portaudio"
+	"github.com/parley-voice/parley/audio/spatial"
 	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/codec/opus"
 	"github.com/parley-voice/parley/identity"
@@ -61,6 +62,9 @@ type Config struct {
 	Authorize           func(session.Claim) error // who may be heard here, and who may hear us; default everyone; see session.Config
 	PriorityAttenuation float64                   // dB, of voices while one of a higher priority is heard; see session.Config
 	Moderators          []identity.PeerID         // whose MuteForAll counts here, in sessions of this name; default nobody; see session.Config
+	Ducking             float64                   // dB, of what is heard while somebody speaks here; default not at all; see session.Config
+	SharePose           time.Duration             // how often at most peers are told where we are; default never; see session.Config
+	Distance            spatial.Model             // how voices sound that come from somewhere; see session.Session.SetPose
 }
 
 // Voice is a session on a libp2p host. Close gives back what New took.
@@ -172,6 +176,9 @@ func (cfg Config) session(transport link.Transport) session.Config {
 		PriorityAttenuation: cfg.PriorityAttenuation,
 		Session:             cfg.Session,
 		Moderators:          cfg.Moderators,
+		Ducking:             cfg.Ducking,
+		SharePose:           cfg.SharePose,
+		Distance:            cfg.Distance,
 	}
 }
 

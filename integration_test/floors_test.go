@@ -42,6 +42,7 @@ var floors = map[string]floor{
 
 	"audio/jitter":  {level: 2, pure: true, imports: []string{"audio/emodel"}},
 	"audio/oggopus": {level: 2, pure: true, imports: []string{"codec"}},
+	"audio/spatial": {level: 2, pure: true},
 	"audio/stretch": {level: 2, pure: true},
 	"audio/clean":   {level: 2, pure: true, imports: []string{"audio"}},
 	"session/wire": {
@@ -88,7 +89,7 @@ var floors = map[string]floor{
 
 	"session": {
 		level: 4, goroutines: true,
-		imports: []string{"identity", "audio", "audio/emodel", "audio/jitter", "audio/stretch", "codec", "session/wire", "p2p/link"},
+		imports: []string{"identity", "audio", "audio/emodel", "audio/jitter", "audio/spatial", "audio/stretch", "codec", "session/wire", "p2p/link"},
 	},
 
 	"metrics": {
@@ -103,7 +104,7 @@ var floors = map[string]floor{
 
 	".": {
 		level:      5,
-		imports:    []string{"identity", "audio", "audio/jitter", "audio/stretch", "audio/clean", "audio/portaudio", "audio/speex", "codec", "codec/opus", "p2p", "p2p/link", "pipe", "session"},
+		imports:    []string{"identity", "audio", "audio/jitter", "audio/spatial", "audio/stretch", "audio/clean", "audio/portaudio", "audio/speex", "codec", "codec/opus", "p2p", "p2p/link", "pipe", "session"},
 		thirdParty: []string{"github.com/libp2p/go-libp2p/core"},
 	},
 

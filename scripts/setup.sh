@@ -6,6 +6,7 @@
 #   build  a C compiler, pkg-config, Opus, opusfile, PortAudio and SpeexDSP with headers
 #   test   build, and a sound server, recorded phrases and network tools for
 #          the tests that would skip without them
+#   examples  build, and the headers of ALSA, for audio engines other than PortAudio
 #   hear   test, and a program that recognises speech
 #   lint   golangci-lint, by go install into ./bin
 #
@@ -48,6 +49,10 @@ missing() {
 		have ip || echo ip
 		have nft || echo nft
 		;;
+	examples)
+		[ "$(uname -s)" = Linux ] || return 0 # elsewhere the engines need nothing
+		have pkg-config && pkg-config --exists alsa 2>/dev/null || echo alsa
+		;;
 	hear)
 		[ "$(uname -s)" = Linux ] || return 0 # the phrases to recognise are alsa-utils'
 		have pocketsphinx_continuous || have pocketsphinx || echo pocketsphinx
@@ -77,6 +82,7 @@ package_of() {
 	apt-get:opusfile) echo libopusfile-dev ;;
 	apt-get:portaudio-2.0) echo portaudio19-dev ;;
 	apt-get:speexdsp) echo libspeexdsp-dev ;;
+	apt-get:alsa) echo libasound2-dev ;;
 	apt-get:pactl) echo pulseaudio-utils ;;
 	apt-get:alsa-pulse) echo libasound2-plugins ;;
 	apt-get:ip) echo iproute2 ;;
@@ -87,12 +93,14 @@ package_of() {
 	dnf:opusfile) echo opusfile-devel ;;
 	dnf:portaudio-2.0) echo portaudio-devel ;;
 	dnf:speexdsp) echo speexdsp-devel ;;
+	dnf:alsa) echo alsa-lib-devel ;;
 	dnf:pactl) echo pulseaudio-utils ;;
 	dnf:alsa-pulse) echo alsa-plugins-pulseaudio ;;
 	dnf:ip) echo iproute ;;
 	dnf:pocketsphinx) echo pocketsphinx pocketsphinx-models ;;
 	pacman:compiler) echo gcc ;;
 	pacman:pkg-config) echo pkgconf ;;
+	pacman:alsa) echo alsa-lib ;;
 	pacman:pactl) echo libpulse ;;
 	pacman:alsa-pulse) echo alsa-plugins ;;
 	pacman:ip) echo iproute2 ;;
@@ -227,7 +235,7 @@ provide_lint() {
 }
 
 have go || die 'Go is not installed: see https://go.dev/doc/install'
-[ $# -gt 0 ] || die "usage: scripts/setup.sh build|test|hear|lint..."
+[ $# -gt 0 ] || die "usage: scripts/setup.sh build|test|examples|hear|lint..."
 for group in "$@"; do
 	case $group in
 	build) provide build || exit 1 ;;
@@ -235,12 +243,16 @@ for group in "$@"; do
 		provide build || exit 1
 		provide test || say 'going on without: the tests that need these will skip and say so'
 		;;
+	examples)
+		provide build || exit 1
+		provide examples || exit 1
+		;;
 	hear)
 		provide build || exit 1
 		provide test && provide hear || say 'going on without: what needs these is left out, and says so'
 		;;
 	lint) provide_lint ;;
-	*) die "unknown group $group: want build, test, hear or lint" ;;
+	*) die "unknown group $group: want build, test, examples, hear or lint" ;;
 	esac
 done
 say "$* ready"

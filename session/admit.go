@@ -103,7 +103,8 @@ type through struct {
 	list       []byte
 	gain       float32
 	priority   Priority
-	positional bool
+	positional bool // all of them are
+	marks      bool // one of them is
 }
 
 // admits tells whether a packet of the peer is to be heard. What isn't is looked
@@ -123,6 +124,9 @@ func (p *peer) admits(b []byte) bool {
 		var t *through
 		if t, in.ok = judgeChannels(by, list); in.ok {
 			p.hearing.through.Store(t)
+			if t != nil && t.marks {
+				p.hearing.marks.Store(true)
+			}
 		}
 	}
 	if in.ok {
@@ -165,6 +169,7 @@ func judgeChannels(by *admission, list []byte) (t *through, ok bool) {
 		t.gain = max(t.gain, c.Gain)
 		t.priority = max(t.priority, Priority(c.Priority))
 		t.positional = t.positional && c.Positional
+		t.marks = t.marks || c.Positional
 	}
 	if !ok {
 		return nil, false
@@ -213,15 +218,9 @@ func (h *hearing) heard(c *conversation) Heard {
 		if to.kind == toPeer {
 			to = Whisper(c.self)
 		}
-		heard.Through = append(heard.Through, to)
+		if !slices.Contains(heard.Through, to) { // with a limit and without
+			heard.Through = append(heard.Through, to)
+		}
 	}
 	return heard
-}
-
-// gain is by how much the peer wants to be louder or quieter.
-func (h *hearing) gain() float32 {
-	if t := h.through.Load(); t != nil {
-		return t.gain
-	}
-	return 1
 }

@@ -131,8 +131,8 @@ func (p *peer) claimsLocked(c *conversation) (due []claimKey) {
 		due = append(due, claimKey{ToListen, Everyone()})
 	}
 	for _, o := range w.targets {
-		if o.to.kind != toPeer {
-			due = append(due, claimKey{ToListen, o.to})
+		if k := (claimKey{ToListen, o.to.anywhere()}); o.to.kind != toPeer && !slices.Contains(due, k) {
+			due = append(due, k)
 		}
 	}
 	for _, m := range p.outbox.queue {

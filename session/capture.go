@@ -28,6 +28,7 @@ type captureState struct {
 
 	device   atomic.Int64  // steady delay of the microphone, in nanoseconds; for others
 	level    atomicLevel   // RMS of the microphone; for Stats
+	saying   saying        // somebody speaks here
 	speaking atomic.Bool   // a talk spurt is under way; for Stats
 	spoken   atomic.Uint64 // packets of our own voice; for Stats
 	errs     atomic.Uint64 // reads that failed; for Stats
@@ -178,6 +179,7 @@ func (c *conversation) speak(mic *audio.Block) {
 		cs.errs.Add(1)
 	}
 	cs.speaking.Store(cs.talker.inSpurt)
+	cs.saying.push(cs.gate.mode, open, cs.gate.voiced)
 	c.deliver(said)
 }
 

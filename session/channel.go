@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -16,6 +17,9 @@ type Target struct {
 	kind targetKind
 	room string
 	peer identity.PeerID
+
+	limited bool // to peers that are near
+	radius  float64
 }
 
 type targetKind uint8
@@ -45,6 +49,9 @@ func (t Target) Peer() (id identity.PeerID, ok bool) { return t.peer, t.kind == 
 
 // String names the target for logs and people: in room "team", to everyone.
 func (t Target) String() string {
+	if t.limited {
+		return t.anywhere().String() + " within " + strconv.FormatFloat(t.radius, 'g', 3, 64)
+	}
 	switch t.kind {
 	case toEveryone:
 		return "to everyone"
@@ -97,7 +104,7 @@ type Channel struct {
 // said to whom it reaches then. It fails with ErrTarget for what is no room's
 // name and no other peer, with ErrTooMany beyond MaxOpenChannels, or ErrClosed.
 func (s *Session) Speak(to Target) (*Channel, error) {
-	if err := s.checkTarget(to); err != nil {
+	if err := errors.Join(to.checkRadius(), s.checkTarget(to)); err != nil {
 		return nil, err
 	}
 	c := &Channel{s: s, to: to, open: true, gain: 1}
@@ -146,9 +153,13 @@ func (c *Channel) SetGain(gain float32) {
 	c.change(func() { c.gain = min(max(gain, 0), audio.MaxGain) })
 }
 
-// SetPositional says that the voice comes from where we are. What that means is
-// the listener's application's to say, which sees it in Heard.
+// SetPositional says that the voice comes from where we are; it begins otherwise. A
+// listener whose application knows both poses hears it from there, and what isn't
+// marked in the centre: see Session.SetPose. It sees the mark in Heard.
 func (c *Channel) SetPositional(positional bool) {
+	if positional {
+		c.s.space.marks.Store(true)
+	}
 	c.change(func() { c.positional = positional })
 }
 

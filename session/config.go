@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/jitter"
+	"github.com/parley-voice/parley/audio/spatial"
 	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/p2p/link"
@@ -81,6 +82,24 @@ type Config struct {
 	// Sign signs by this peer's identity key, the private one of Transport.Self. It is
 	// called by MuteForAll and UnmuteForAll, and needed by moderators only.
 	Sign func(data []byte) ([]byte, error)
+	// Distance is how voices sound that come from somewhere: see SetPose. The zero
+	// value is a good default for metres. SetDistance changes it.
+	Distance spatial.Model
+
+	// SharePose tells the peers where we are, whenever that changed, but at most so
+	// often, and takes from them where they are, as long as the application doesn't
+	// say it: for applications that don't know the poses of others. It is at least
+	// 100 ms; 0 is not at all, and then what peers tell is ignored. All peers that
+	// aren't blocked are told, whether or not they are near; and what they say of
+	// themselves may not be true. See docs/positional.md.
+	SharePose time.Duration
+
+	// Ducking is by how many dB all that is heard is quieter while somebody speaks
+	// here: within 100 ms, and until some 600 ms after the last word. With PushToTalk that is
+	// while the key is down, otherwise while there is a voice, as VoiceThreshold and
+	// VoiceMargin have it. 0 is not at all: with headphones there is no need, and with
+	// speakers echo is cancelled. 60 or more is silence. SetDucking changes it.
+	Ducking float64
 
 	// Authorize decides who may be heard here and who may hear what is said
 	// here: nil is yes, an error no, and its text the reason that Why gives; the
@@ -118,6 +137,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if len(c.Session) > wire.MaxSession {
 		return c, fmt.Errorf("%w: a session's name of %d bytes", ErrConfig, len(c.Session))
+	}
+	if c.SharePose != 0 && c.SharePose < minSharePose {
+		return c, fmt.Errorf("%w: poses every %v, want at least %v", ErrConfig, c.SharePose, minSharePose)
+	}
+	if err := c.Distance.Check(); err != nil {
+		return c, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -53,6 +53,8 @@ func (c *conversation) runControl() {
 			c.sendReport(p, now)
 		}
 		if adapts {
+			c.sharePoses(now)
+			c.lookAround()
 			c.adapt(now)
 		}
 	}
@@ -190,6 +192,8 @@ func (c *conversation) Control(id identity.PeerID, b []byte) {
 		c.heardTaken(p, kind.Taken)
 	case *wire.Control_Ruling:
 		c.heardRuling(p, kind.Ruling)
+	case *wire.Control_Pose:
+		c.heardPose(p, kind.Pose)
 	case *wire.Control_Bye:
 		c.heardBye(p, kind.Bye)
 	}

@@ -34,6 +34,8 @@ type conversation struct {
 	heard   audio.Block // runPlayback's: what one peer says now
 	audible []*peer     // runPlayback's: who was heard in the last block
 	top     Priority    // runPlayback's: the highest priority of those
+	someone bool        // runPlayback's: there is one of them whom people hear
+	ducked  yielding    // runPlayback's: how far what is heard makes way for us
 
 	wake    chan struct{} // there is work for runControl
 	closing chan struct{} // closed when the conversation is about to end
@@ -128,6 +130,7 @@ func (c *conversation) close() error {
 		err = fmt.Errorf("session: close transport: %w", err)
 	}
 	c.roster.clear()
+	defer c.endDucking()
 	gone := make(chan struct{})
 	go func() { // ends with the endpoints, at the latest when the application's code returns
 		closing.Wait()

@@ -18,7 +18,9 @@
 // the list of peers, and taps.go gives out what passes. rooms.go and channel.go
 // take what the application wants to hear and to whom it wants to speak,
 // authorize.go what it allows, and block.go whom it blocks; reach.go works out for
-// each peer what follows, and admit.go what of its voice is heard.
+// each peer what follows, and admit.go what of its voice is heard. pose.go places
+// voices, nearby.go finds who is near enough to be spoken to, duck.go has what makes
+// way, and pcm.go gives a voice to an audio engine of the application's.
 //
 // # Goroutines
 //

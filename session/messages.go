@@ -37,7 +37,8 @@ type outMessage struct {
 }
 
 // SendText sends a text, 1 to MaxText bytes of UTF-8, to who listens to a room, to
-// one peer, or to Everyone, whatever channels are open. It arrives once, in the
+// one peer, or to Everyone, whatever channels are open; with Target.Within to those
+// of them who are near now. It arrives once, in the
 // order of the calls, as TextReceived, where Config.Authorize lets it be heard, and
 // isn't sent to who is blocked or may not listen. It doesn't wait.
 //
@@ -79,21 +80,29 @@ func (s *Session) SendData(to Target, topic string, data []byte) error {
 }
 
 func (s *Session) sendMessage(m *outMessage) error {
-	if err := s.checkTarget(m.to); err != nil {
+	if err := errors.Join(m.to.checkRadius(), s.checkTarget(m.to)); err != nil {
 		return err
 	}
 	c, err := s.running()
 	if err != nil {
 		return err
 	}
+	limit := m.to
+	m.to = m.to.anywhere()
 	if m.to.kind == toPeer {
 		p := c.roster.get(m.to.peer)
 		if p == nil {
 			return fmt.Errorf("%w: there is nobody to send a message to", ErrUnknownPeer)
 		}
+		if !c.isNear(p, limit) {
+			return fmt.Errorf("%w: the peer isn't known to be near enough", ErrTarget)
+		}
 		return c.post(p, m)
 	}
 	for _, p := range c.roster.list() {
+		if !c.isNear(p, limit) {
+			continue
+		}
 		if err := c.post(p, m); err != nil {
 			c.log.Debug("a peer misses a message", "peer", p.id, "error", err)
 		}

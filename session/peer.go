@@ -28,6 +28,8 @@ type peer struct {
 	remote   remoteState
 	report   reportState
 	rooms    peerRooms
+	near     nearness
+	shared   sharing
 	verdicts verdicts
 	rulings  rulings   // what it knows of what moderators decided
 	letters  letters   // what it sends of messages

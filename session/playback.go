@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/spatial"
 )
 
 // runPlayback asks every player for a block, mixes them, and gives the result
@@ -57,6 +58,7 @@ func (c *conversation) runPlayback() {
 // mixBlock makes the next block of what is heard.
 func (c *conversation) mixBlock(mixer *audio.Mixer, ears *audio.Fader, out *audio.StereoBlock, now time.Time) {
 	c.mixPeers(mixer, now)
+	c.duckOthers()
 	mixer.Mix(out)
 	ears.Set(!c.s.Deafened())
 	ears.ApplyStereo(out)
@@ -73,31 +75,54 @@ func (c *conversation) mixPeers(mixer *audio.Mixer, now time.Time) {
 	}
 	clear(c.audible)
 	c.audible = c.audible[:0]
-	top := Low
+	top, someone := Low, false
+	ducked := c.duckSelf()
+	view := c.s.space.now()
 	for _, p := range c.roster.list() {
 		audible, speaks := p.player.read(block, now)
 		if p.hearing.push(block, speaks) {
 			c.emit(Speaking{Peer: p.id, Active: speaks})
 		}
 		c.tapPeer(p.id, block, audible)
-		gain, taps := p.settings.now()
-		for _, tap := range taps {
+		wish := p.settings.now()
+		for _, tap := range wish.taps {
 			if c.isDone() {
 				return // a tap was stuck, and others hear the next conversation by now
 			}
 			(*tap)(block)
 		}
+		c.feedReaders(&wish, block)
+		place := p.hearing.move(p.hearing.place(&view, &wish), audible)
 		priority := p.hearing.priority()
-		if p.hearing.active && gain > 0 {
-			top = max(top, priority)
+		if p.hearing.active && wish.gain*place.Gain > 0 {
+			top, someone = max(top, priority), true
 		}
-		p.input.SetGain(gain * p.hearing.gain() * p.hearing.yields.next(priority, c.top, &c.cfg))
+		gain := wish.gain * place.Gain * ducked * p.hearing.yields.next(priority, c.top, &c.cfg)
+		if wish.apart {
+			gain = 0
+		}
+		p.input.SetGain(gain)
+		p.input.SetPan(place.Pan)
 		if audible {
 			mixer.Add(&p.input, block)
 			c.audible = append(c.audible, p)
 		}
 	}
-	c.top = top
+	c.top, c.someone = top, someone
+}
+
+// feedReaders gives a peer's block to those who read its voice.
+func (c *conversation) feedReaders(wish *playWish, block *audio.Block) {
+	for _, r := range wish.readers {
+		if c.isDone() {
+			return // they read the next conversation by now
+		}
+		gain := wish.gain
+		if c.s.Deafened() {
+			gain = 0
+		}
+		r.put(block, gain)
+	}
 }
 
 // writeSpeaker gives the speaker a block that is heard at a time, and reports
@@ -137,6 +162,7 @@ type hearing struct {
 	silent int // blocks since it was last active
 	meter  audio.Meter
 	yields yielding // to voices of a higher priority
+	motion spatial.Motion
 
 	understood atomic.Bool  // it greeted, in a version and codec that are ours
 	ungreeted  atomic.Int64 // until when its voice is taken without that: a time.Duration since the conversation began
@@ -144,6 +170,7 @@ type hearing struct {
 
 	admission atomic.Pointer[admission] // through what it is heard
 	through   atomic.Pointer[through]   // through what it was, last
+	marks     atomic.Bool               // it has spoken through a channel that is positional
 	refused   atomic.Uint64             // packets that were not for us, or not allowed
 
 	speaking atomic.Bool // active, for others

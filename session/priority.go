@@ -27,10 +27,8 @@ func (c Config) lowered() float32 {
 		return float32(math.Pow(10, -defaultAttenuation/20.))
 	case dB < 0:
 		return 1
-	case dB >= silencedFrom:
-		return 0
 	default:
-		return float32(math.Pow(10, -dB/20))
+		return gainOf(dB)
 	}
 }
 
@@ -41,15 +39,21 @@ type yielding float32
 // next moves a voice of some priority by one block, while one of priority top is
 // heard, and returns its gain.
 func (y *yielding) next(own, top Priority, cfg *Config) float32 {
-	switch {
-	case own < top:
-		*y = min(1, *y+1./yieldBlocks)
-	case *y == 0:
+	low := y.move(own < top)
+	if low == 0 {
 		return 1
-	default:
+	}
+	return 1 - low*(1-cfg.lowered())
+}
+
+// move goes on by one block, one way or the other, and returns how far it has come.
+func (y *yielding) move(makesWay bool) float32 {
+	if makesWay {
+		*y = min(1, *y+1./yieldBlocks)
+	} else if *y > 0 {
 		*y = max(0, *y-1./returnBlocks)
 	}
-	return 1 - float32(*y)*(1-cfg.lowered())
+	return float32(*y)
 }
 
 // priority is that of what the peer says.

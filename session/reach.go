@@ -53,8 +53,14 @@ func (c *conversation) readdressAll() {
 }
 
 func (c *conversation) readdress(p *peer) {
+	w := c.s.wishes()
+	d := distance{}
+	if len(w.radii) > 0 {
+		d = c.distanceTo(p)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.near.look(d, w.radii)
 	c.readdressLocked(p)
 }
 
@@ -81,14 +87,19 @@ func (c *conversation) routeLocked(p *peer, w *wishes) (r *route, reached bool) 
 		return nil, p.allowedLocked(c, ToListen, Everyone()) == nil
 	}
 	var list []wire.Channel
+	limited := false
 	for _, o := range w.targets {
 		target, ok := p.rooms.reaches(p, o.to)
-		if !ok || o.to.kind != toPeer && p.allowedLocked(c, ToListen, o.to) != nil {
+		gain, near := p.near.gain(o.to)
+		if !ok || !near || o.to.kind != toPeer && p.allowedLocked(c, ToListen, o.to.anywhere()) != nil {
 			continue
 		}
-		list = append(list, wire.Channel{Target: target, Priority: int(o.priority), Gain: o.gain, Positional: o.positional})
+		// Who comes and goes must not be taken for somebody who is reached in
+		// another way, so of what has a limit all packets say it.
+		limited = limited || o.to.limited
+		list = append(list, wire.Channel{Target: target, Priority: int(o.priority), Gain: o.gain * gain, Positional: o.positional})
 	}
-	plain := len(list) == 1 && list[0] == wire.Channel{Target: wire.TargetEveryone, Gain: 1}
+	plain := !limited && len(list) == 1 && list[0] == wire.Channel{Target: wire.TargetEveryone, Gain: 1}
 	if len(list) == 0 || plain || !p.rooms.heard {
 		return nil, len(list) > 0
 	}

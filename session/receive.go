@@ -53,7 +53,7 @@ func (c *conversation) PathChanged(id identity.PeerID, path link.Path) {
 		p.epoch, p.greeting = path.Epoch, greeting{helloDue: true}
 		p.hearing.ungreeted.Store(int64(time.Since(c.started) + greetingLate))
 		p.remote = remoteState{}
-		p.rooms, p.verdicts = peerRooms{}, verdicts{}
+		p.rooms, p.verdicts, p.shared = peerRooms{}, verdicts{}, sharing{}
 		p.outbox.resetLocked()
 		p.letters.newEpoch()
 		p.rulings.newEpoch()
@@ -66,6 +66,9 @@ func (c *conversation) PathChanged(id identity.PeerID, path link.Path) {
 		events = append(events, PathChanged{Peer: id, From: from, To: path})
 	}
 	p.mu.Unlock()
+	if fresh {
+		p.settings.tell(claimed{})
+	}
 	switch {
 	case fresh || back:
 		// What was under way before an interruption is of no use after it.

@@ -47,6 +47,7 @@ type wishes struct {
 	rooms     []ownRoom
 	addressed bool // only targets are spoken to
 	targets   []outgoing
+	radii     []float64 // of targets that reach only so far
 	token     []byte
 }
 
@@ -96,6 +97,9 @@ func (w *wishes) add(o outgoing) {
 	i := slices.IndexFunc(w.targets, func(t outgoing) bool { return t.to == o.to })
 	if i < 0 {
 		w.targets = append(w.targets, o)
+		if o.to.limited && !slices.Contains(w.radii, o.to.radius) {
+			w.radii = append(w.radii, o.to.radius)
+		}
 		return
 	}
 	t := &w.targets[i]

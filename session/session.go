@@ -24,13 +24,16 @@ type Session struct {
 	cfg    Config
 	log    *slog.Logger
 	events *eventQueue
-	taps   tapList
+	taps   copied[*Taps] // who taps this session
 
 	muted, deafened atomic.Bool
 	talking         talking
 	addressing      addressing
 	recording       recording
 	docket          docket
+	space           space
+	ducking         atomic.Uint64 // dB, float64 bits
+	duckers         copied[*Ducker]
 
 	// calls puts the calls of the application in order: who sends into it goes,
 	// and receives when done. It is held while the transport is called;
@@ -71,6 +74,10 @@ func New(cfg Config) (*Session, error) {
 	s.docket.session, s.docket.last = cfg.Session, make(map[rulingKey]*ruling)
 	if err := s.docket.name(cfg.Moderators); err != nil {
 		return nil, fmt.Errorf("%w: Moderators: %w", ErrConfig, err)
+	}
+	s.space.model = cfg.Distance
+	if err := s.SetDucking(cfg.Ducking); err != nil {
+		return nil, err
 	}
 	s.addressing.publishLocked(cfg.Authorize != nil)
 	s.era, s.endEra = context.WithCancel(context.Background())

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/parley-voice/parley/audio"
+	"github.com/parley-voice/parley/audio/spatial"
 	"github.com/parley-voice/parley/identity"
 )
 
@@ -22,10 +23,16 @@ type peerSettings struct {
 	present bool // the peer takes part; guarded by Session.mu
 	blocked atomic.Bool
 
-	mu     sync.Mutex // guards what follows
-	muted  bool
-	volume float32
-	taps   []*Tap // replaced, never changed in place
+	mu      sync.Mutex // guards what follows
+	muted   bool
+	volume  float32
+	taps    []*Tap     // replaced, never changed in place
+	readers []*PeerPCM // replaced, never changed in place
+
+	// What follows ends with the stay.
+	placed bool
+	pose   spatial.Pose // as the application says, if placed
+	told   claimed      // as the peer says
 }
 
 // change makes f change the settings of a peer.
@@ -54,10 +61,18 @@ func (s *Session) delist(ids ...identity.PeerID) {
 	defer s.mu.Unlock()
 	for _, id := range ids {
 		if set := s.settings[id]; set != nil {
-			set.present = false
+			set.leave()
 			s.forgetLocked(id)
 		}
 	}
+}
+
+// leave ends the peer's stay.
+func (set *peerSettings) leave() {
+	set.present = false
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	set.placed, set.pose, set.told = false, spatial.Pose{}, claimed{}
 }
 
 func (s *Session) settingsLocked(id identity.PeerID) *peerSettings {
@@ -75,7 +90,7 @@ func (s *Session) forgetLocked(id identity.PeerID) {
 	set := s.settings[id]
 	set.mu.Lock()
 	defer set.mu.Unlock()
-	if !set.present && !set.muted && !set.blocked.Load() && set.volume == 1 && len(set.taps) == 0 {
+	if !set.present && !set.muted && !set.blocked.Load() && set.volume == 1 && len(set.taps) == 0 && !set.placed && len(set.readers) == 0 {
 		delete(s.settings, id)
 	}
 }
@@ -160,12 +175,43 @@ func (s *Session) TapPeer(id identity.PeerID, tap Tap) (remove func()) {
 	}
 }
 
-// now returns the gain to play the peer with, and its taps.
-func (set *peerSettings) now() (gain float32, taps []*Tap) {
+// playWish is how a peer is to be played.
+type playWish struct {
+	gain     float32
+	taps     []*Tap
+	readers  []*PeerPCM
+	apart    bool // one of them has the voice for itself
+	placed   bool
+	position spatial.Vec // if placed
+}
+
+// now returns how the peer is to be played.
+func (set *peerSettings) now() playWish {
 	set.mu.Lock()
 	defer set.mu.Unlock()
+	w := playWish{gain: set.volume, taps: set.taps, readers: set.readers}
+	w.position, w.placed = set.positionLocked()
 	if set.muted || set.blocked.Load() {
-		return 0, set.taps
+		w.gain = 0
 	}
-	return set.volume, set.taps
+	for _, r := range set.readers {
+		w.apart = w.apart || r.exclusive
+	}
+	return w
+}
+
+// position is where the peer is, if that is known.
+func (set *peerSettings) position() (at spatial.Vec, known bool) {
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	return set.positionLocked()
+}
+
+// positionLocked is where the application says that the peer is, or else where the
+// peer does.
+func (set *peerSettings) positionLocked() (at spatial.Vec, known bool) {
+	if set.placed {
+		return set.pose.Position, true
+	}
+	return set.told.at, set.told.known
 }

@@ -75,13 +75,13 @@ func (s *Session) Tap(taps Taps) (remove func()) {
 	}
 }
 
-// tapList is who taps a session. Readers take it as a whole without a lock.
-type tapList struct {
+// copied is a list that readers take as a whole without a lock.
+type copied[T any] struct {
 	mu  sync.Mutex // orders writers
-	now atomic.Pointer[[]*Taps]
+	now atomic.Pointer[[]T]
 }
 
-func (l *tapList) list() []*Taps {
+func (l *copied[T]) list() []T {
 	if list := l.now.Load(); list != nil {
 		return *list
 	}
@@ -89,7 +89,7 @@ func (l *tapList) list() []*Taps {
 }
 
 // change replaces the list by what f makes of a copy of it.
-func (l *tapList) change(f func([]*Taps) []*Taps) {
+func (l *copied[T]) change(f func([]T) []T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	list := f(slices.Clone(l.list()))

@@ -32,7 +32,8 @@ func (s *Session) Why(id identity.PeerID) string {
 
 func (c *conversation) why(p *peer) string {
 	path := cleanPath(c.transport.Path(p.id))
-	gain, _ := p.settings.now()
+	wish, view := p.settings.now(), c.s.space.now()
+	place := p.hearing.place(&view, &wish)
 	speaking := p.hearing.speaking.Load()
 	received := p.player.jitterStats().Received
 	speaker := c.speaker.why()
@@ -59,8 +60,10 @@ func (c *conversation) why(p *peer) string {
 		return "We are deafened."
 	case !c.speaker.open || speaker != "":
 		return fmt.Sprintf("Our speaker doesn't work: %s.", speaker)
-	case gain == 0:
+	case wish.gain == 0:
 		return "It is muted or turned down to nothing here."
+	case place.Gain == 0:
+		return "It is too far away to be heard, or speaks through what it has turned down to nothing."
 	case speaking:
 		return "It is heard."
 	case p.remote.muted:
@@ -88,8 +91,11 @@ func (c *conversation) whyUnheard(p *peer) string {
 			why += fmt.Sprintf(" It may not hear what is said %s: %s.", k.to, wire.Clean(err.Error(), wire.MaxReason))
 		}
 	}
+	far := p.whyFarLocked(w)
 	switch {
 	case why != "":
+	case far != "":
+		why = far
 	case len(w.targets) == 0:
 		why = " It doesn't hear us: no channel is open."
 	default:

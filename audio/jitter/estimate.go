@@ -46,7 +46,7 @@ const (
 
 	decayPerSecond = 15 * millisecond // how fast the target comes down ...
 	youngDecay     = 100 * millisecond
-	young          = 300 // ... and while the histogram is about less packets: what they show, more soon corrects
+	young          = 300 // ... and to StartDelay while the histogram is about less packets: what few show, more soon correct
 )
 
 // estimator learns the network's delay and chooses the target.
@@ -198,11 +198,11 @@ func (e *estimator) choose(step int64) {
 	}
 	best := max(e.packets.cheapest(e.costs[:e.buckets+1], factor), floor)
 	want := min(max(int64(best)*bucket, e.minDelay), e.maxTarget)
-	decay := int64(decayPerSecond)
+	lowest := e.target - decayPerSecond*step/second
 	if e.packets.packets() < young {
-		decay = youngDecay
+		lowest = min(lowest, max(e.target-youngDecay*step/second, e.startDelay))
 	}
-	e.target = max(want, e.target-decay*step/second)
+	e.target = max(want, lowest)
 }
 
 // histogram of delays, where later observations weigh more.

@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -38,6 +39,8 @@ const (
 	MaxSession      = 64  // name of a session, in what is signed
 	MaxPeerID       = 64  // in rulings
 	MaxSignature    = 128 // of a ruling
+
+	MaxCoordinate = 1e100 // the amount of a coordinate
 )
 
 // What a Head calls the receiver alone, everyone, and a room.
@@ -109,7 +112,19 @@ func check(m *Control) error {
 	if err := checkRuling(m.GetRuling()); err != nil {
 		return err
 	}
+	if err := checkPose(m.GetPose()); err != nil {
+		return err
+	}
 	return checkRooms(m.GetRooms())
+}
+
+func checkPose(p *Pose) error {
+	for _, x := range []float64{p.GetX(), p.GetY(), p.GetZ()} {
+		if !(math.Abs(x) <= MaxCoordinate) {
+			return fmt.Errorf("%w: coordinate %g", ErrControlLimit, x)
+		}
+	}
+	return nil
 }
 
 func checkPart(p *Part) error {

@@ -37,6 +37,7 @@ type Control struct {
 	//	*Control_Part
 	//	*Control_Taken
 	//	*Control_Ruling
+	//	*Control_Pose
 	Kind          isControl_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -151,6 +152,15 @@ func (x *Control) GetRuling() *Ruling {
 	return nil
 }
 
+func (x *Control) GetPose() *Pose {
+	if x != nil {
+		if x, ok := x.Kind.(*Control_Pose); ok {
+			return x.Pose
+		}
+	}
+	return nil
+}
+
 type isControl_Kind interface {
 	isControl_Kind()
 }
@@ -187,6 +197,10 @@ type Control_Ruling struct {
 	Ruling *Ruling `protobuf:"bytes,8,opt,name=ruling,proto3,oneof"`
 }
 
+type Control_Pose struct {
+	Pose *Pose `protobuf:"bytes,16,opt,name=pose,proto3,oneof"`
+}
+
 func (*Control_Hello) isControl_Kind() {}
 
 func (*Control_State) isControl_Kind() {}
@@ -202,6 +216,8 @@ func (*Control_Part) isControl_Kind() {}
 func (*Control_Taken) isControl_Kind() {}
 
 func (*Control_Ruling) isControl_Kind() {}
+
+func (*Control_Pose) isControl_Kind() {}
 
 // Hello is the first message of an epoch, from both sides. No voice is sent
 // before both arrived.
@@ -576,6 +592,76 @@ func (x *Rooms) GetToken() []byte {
 	return nil
 }
 
+// Pose says where the sender is, in axes and units that the applications agree on.
+// It is sent only if the application asks for it.
+type Pose struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	X             float64                `protobuf:"fixed64,1,opt,name=x,proto3" json:"x,omitempty"`
+	Y             float64                `protobuf:"fixed64,2,opt,name=y,proto3" json:"y,omitempty"`
+	Z             float64                `protobuf:"fixed64,3,opt,name=z,proto3" json:"z,omitempty"`
+	Unknown       bool                   `protobuf:"varint,4,opt,name=unknown,proto3" json:"unknown,omitempty"` // it isn't known any more; the coordinates mean nothing
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pose) Reset() {
+	*x = Pose{}
+	mi := &file_control_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pose) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pose) ProtoMessage() {}
+
+func (x *Pose) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pose.ProtoReflect.Descriptor instead.
+func (*Pose) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Pose) GetX() float64 {
+	if x != nil {
+		return x.X
+	}
+	return 0
+}
+
+func (x *Pose) GetY() float64 {
+	if x != nil {
+		return x.Y
+	}
+	return 0
+}
+
+func (x *Pose) GetZ() float64 {
+	if x != nil {
+		return x.Z
+	}
+	return 0
+}
+
+func (x *Pose) GetUnknown() bool {
+	if x != nil {
+		return x.Unknown
+	}
+	return false
+}
+
 // Room is a room by name, and the number by which voice packets to the sender
 // of this call it. Within an epoch a number stands for one room only.
 type Room struct {
@@ -588,7 +674,7 @@ type Room struct {
 
 func (x *Room) Reset() {
 	*x = Room{}
-	mi := &file_control_proto_msgTypes[6]
+	mi := &file_control_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -600,7 +686,7 @@ func (x *Room) String() string {
 func (*Room) ProtoMessage() {}
 
 func (x *Room) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[6]
+	mi := &file_control_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -613,7 +699,7 @@ func (x *Room) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Room.ProtoReflect.Descriptor instead.
 func (*Room) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{6}
+	return file_control_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Room) GetNumber() uint32 {
@@ -643,7 +729,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_control_proto_msgTypes[7]
+	mi := &file_control_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -655,7 +741,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[7]
+	mi := &file_control_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -668,7 +754,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{7}
+	return file_control_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Part) GetHead() *Head {
@@ -699,7 +785,7 @@ type Head struct {
 
 func (x *Head) Reset() {
 	*x = Head{}
-	mi := &file_control_proto_msgTypes[8]
+	mi := &file_control_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -711,7 +797,7 @@ func (x *Head) String() string {
 func (*Head) ProtoMessage() {}
 
 func (x *Head) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[8]
+	mi := &file_control_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -724,7 +810,7 @@ func (x *Head) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Head.ProtoReflect.Descriptor instead.
 func (*Head) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{8}
+	return file_control_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Head) GetTarget() uint32 {
@@ -773,7 +859,7 @@ type Taken struct {
 
 func (x *Taken) Reset() {
 	*x = Taken{}
-	mi := &file_control_proto_msgTypes[9]
+	mi := &file_control_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +871,7 @@ func (x *Taken) String() string {
 func (*Taken) ProtoMessage() {}
 
 func (x *Taken) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[9]
+	mi := &file_control_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +884,7 @@ func (x *Taken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Taken.ProtoReflect.Descriptor instead.
 func (*Taken) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{9}
+	return file_control_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Taken) GetParts() uint64 {
@@ -824,7 +910,7 @@ type Ruling struct {
 
 func (x *Ruling) Reset() {
 	*x = Ruling{}
-	mi := &file_control_proto_msgTypes[10]
+	mi := &file_control_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -836,7 +922,7 @@ func (x *Ruling) String() string {
 func (*Ruling) ProtoMessage() {}
 
 func (x *Ruling) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[10]
+	mi := &file_control_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -849,7 +935,7 @@ func (x *Ruling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ruling.ProtoReflect.Descriptor instead.
 func (*Ruling) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{10}
+	return file_control_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Ruling) GetModerator() []byte {
@@ -898,7 +984,7 @@ var File_control_proto protoreflect.FileDescriptor
 
 const file_control_proto_rawDesc = "" +
 	"\n" +
-	"\rcontrol.proto\x12\x11parley.session.v1\"\x9e\x03\n" +
+	"\rcontrol.proto\x12\x11parley.session.v1\"\xcd\x03\n" +
 	"\aControl\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.parley.session.v1.HelloH\x00R\x05hello\x120\n" +
 	"\x05state\x18\x02 \x01(\v2\x18.parley.session.v1.StateH\x00R\x05state\x123\n" +
@@ -907,7 +993,8 @@ const file_control_proto_rawDesc = "" +
 	"\x05rooms\x18\x05 \x01(\v2\x18.parley.session.v1.RoomsH\x00R\x05rooms\x12-\n" +
 	"\x04part\x18\x06 \x01(\v2\x17.parley.session.v1.PartH\x00R\x04part\x120\n" +
 	"\x05taken\x18\a \x01(\v2\x18.parley.session.v1.TakenH\x00R\x05taken\x123\n" +
-	"\x06ruling\x18\b \x01(\v2\x19.parley.session.v1.RulingH\x00R\x06rulingB\x06\n" +
+	"\x06ruling\x18\b \x01(\v2\x19.parley.session.v1.RulingH\x00R\x06ruling\x12-\n" +
+	"\x04pose\x18\x10 \x01(\v2\x17.parley.session.v1.PoseH\x00R\x04poseB\x06\n" +
 	"\x04kind\"\x83\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12%\n" +
@@ -945,7 +1032,12 @@ const file_control_proto_rawDesc = "" +
 	"\x04left\x18\x03 \x03(\rR\x04left\x12\x19\n" +
 	"\x05token\x18\x04 \x01(\fH\x01R\x05token\x88\x01\x01B\r\n" +
 	"\v_named_onlyB\b\n" +
-	"\x06_token\"2\n" +
+	"\x06_token\"J\n" +
+	"\x04Pose\x12\f\n" +
+	"\x01x\x18\x01 \x01(\x01R\x01x\x12\f\n" +
+	"\x01y\x18\x02 \x01(\x01R\x01y\x12\f\n" +
+	"\x01z\x18\x03 \x01(\x01R\x01z\x12\x18\n" +
+	"\aunknown\x18\x04 \x01(\bR\aunknown\"2\n" +
 	"\x04Room\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"G\n" +
@@ -980,7 +1072,7 @@ func file_control_proto_rawDescGZIP() []byte {
 	return file_control_proto_rawDescData
 }
 
-var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_control_proto_goTypes = []any{
 	(*Control)(nil), // 0: parley.session.v1.Control
 	(*Hello)(nil),   // 1: parley.session.v1.Hello
@@ -988,11 +1080,12 @@ var file_control_proto_goTypes = []any{
 	(*Report)(nil),  // 3: parley.session.v1.Report
 	(*Bye)(nil),     // 4: parley.session.v1.Bye
 	(*Rooms)(nil),   // 5: parley.session.v1.Rooms
-	(*Room)(nil),    // 6: parley.session.v1.Room
-	(*Part)(nil),    // 7: parley.session.v1.Part
-	(*Head)(nil),    // 8: parley.session.v1.Head
-	(*Taken)(nil),   // 9: parley.session.v1.Taken
-	(*Ruling)(nil),  // 10: parley.session.v1.Ruling
+	(*Pose)(nil),    // 6: parley.session.v1.Pose
+	(*Room)(nil),    // 7: parley.session.v1.Room
+	(*Part)(nil),    // 8: parley.session.v1.Part
+	(*Head)(nil),    // 9: parley.session.v1.Head
+	(*Taken)(nil),   // 10: parley.session.v1.Taken
+	(*Ruling)(nil),  // 11: parley.session.v1.Ruling
 }
 var file_control_proto_depIdxs = []int32{
 	1,  // 0: parley.session.v1.Control.hello:type_name -> parley.session.v1.Hello
@@ -1000,17 +1093,18 @@ var file_control_proto_depIdxs = []int32{
 	3,  // 2: parley.session.v1.Control.report:type_name -> parley.session.v1.Report
 	4,  // 3: parley.session.v1.Control.bye:type_name -> parley.session.v1.Bye
 	5,  // 4: parley.session.v1.Control.rooms:type_name -> parley.session.v1.Rooms
-	7,  // 5: parley.session.v1.Control.part:type_name -> parley.session.v1.Part
-	9,  // 6: parley.session.v1.Control.taken:type_name -> parley.session.v1.Taken
-	10, // 7: parley.session.v1.Control.ruling:type_name -> parley.session.v1.Ruling
-	2,  // 8: parley.session.v1.Hello.state:type_name -> parley.session.v1.State
-	6,  // 9: parley.session.v1.Rooms.joined:type_name -> parley.session.v1.Room
-	8,  // 10: parley.session.v1.Part.head:type_name -> parley.session.v1.Head
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	8,  // 5: parley.session.v1.Control.part:type_name -> parley.session.v1.Part
+	10, // 6: parley.session.v1.Control.taken:type_name -> parley.session.v1.Taken
+	11, // 7: parley.session.v1.Control.ruling:type_name -> parley.session.v1.Ruling
+	6,  // 8: parley.session.v1.Control.pose:type_name -> parley.session.v1.Pose
+	2,  // 9: parley.session.v1.Hello.state:type_name -> parley.session.v1.State
+	7,  // 10: parley.session.v1.Rooms.joined:type_name -> parley.session.v1.Room
+	9,  // 11: parley.session.v1.Part.head:type_name -> parley.session.v1.Head
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_control_proto_init() }
@@ -1027,6 +1121,7 @@ func file_control_proto_init() {
 		(*Control_Part)(nil),
 		(*Control_Taken)(nil),
 		(*Control_Ruling)(nil),
+		(*Control_Pose)(nil),
 	}
 	file_control_proto_msgTypes[2].OneofWrappers = []any{}
 	file_control_proto_msgTypes[5].OneofWrappers = []any{}
@@ -1036,7 +1131,7 @@ func file_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_proto_rawDesc), len(file_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -35,6 +36,7 @@ var controlCases = []struct {
 	{"part-more", &Control{Kind: &Control_Part{Part: &Part{Body: []byte{3, 4, 5}}}}},
 	{"taken", &Control{Kind: &Control_Taken{Taken: &Taken{Parts: 300}}}},
 	{"ruling", &Control{Kind: &Control_Ruling{Ruling: rulingCase}}},
+	{"pose", &Control{Kind: &Control_Pose{Pose: &Pose{X: 1.5, Y: -2, Z: 1e6, Unknown: true}}}},
 	{"bye", &Control{Kind: &Control_Bye{Bye: &Bye{Reason: "stopped"}}}},
 }
 
@@ -118,6 +120,9 @@ func TestControlLimits(t *testing.T) {
 		"why":          ruling(func(r *Ruling) { r.Reason = long(MaxReason + 1) }),
 		"signature":    ruling(func(r *Ruling) { r.Signature = make([]byte, MaxSignature+1) }),
 		"no signature": ruling(func(r *Ruling) { r.Signature = nil }),
+		"coordinate":   {Kind: &Control_Pose{Pose: &Pose{Z: -2 * MaxCoordinate}}},
+		"infinity":     {Kind: &Control_Pose{Pose: &Pose{X: math.Inf(1)}}},
+		"no number":    {Kind: &Control_Pose{Pose: &Pose{Y: math.NaN()}}},
 		"reason":       {Kind: &Control_Bye{Bye: &Bye{Reason: long(MaxReason + 1)}}},
 	}
 	for name, m := range cases {
