@@ -127,7 +127,7 @@ func (p *pair) refreshLocked(now time.Time) bool {
 	v := link.Path{Epoch: p.epochLocked(), Since: now}
 	if best != nil {
 		k := best.class
-		v.Kind, v.Transport, v.Security, v.Remote = k.kind, k.transport, k.security, k.remote
+		v.Kind, v.Transport, v.Security, v.Remote, v.Ordered = k.kind, k.transport, k.security, k.remote, !k.striped
 	} else if p.view.Kind == link.None {
 		reason := p.reasonLocked()
 		changed := reason != p.view.Reason

@@ -295,6 +295,9 @@ func (s *search) circuit(ctx context.Context) error {
 		id := relayOf(a)
 		switch {
 		case id == "" || id == p.id || seen[id]:
+		case s.doubtful[id] && s.aim == aimRescue && !s.hopeless:
+			// All circuits through a relay share the link to it: another one would
+			// only add to what is in its way.
 		case s.doubtful[id]:
 			last = append(last, a)
 		default:
