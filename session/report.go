@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/audio/jitter"
+	"github.com/parley-voice/parley/p2p/link"
 	"github.com/parley-voice/parley/session/wire"
 )
 
@@ -28,8 +29,8 @@ type reportState struct {
 	loss    float64 // smoothed, as the peer reports it
 	last    lossReport
 	carries congestion
-	rtt     time.Duration
-	wants   float64 // kb/s that it would be sent if there was no other
+	path    link.Path // now
+	wants   float64   // kb/s that it would be sent if there was no other
 }
 
 // lossReport is what a peer last said of our voice.
@@ -112,11 +113,11 @@ func (c *conversation) look(p *peer, now time.Time, speaking bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	st := &p.report
-	st.rtt = path.RTT
+	st.path = path
 	if !p.greeting.announced || p.listener.wants.Load() != wantsVoice {
 		return
 	}
-	f := c.capture.format
+	f := c.capture.format.on(path)
 	sending, most := f.rate(unpackPlan(p.listener.plan.Load())), f.rate(plan{copies: back(1, 2)})
 	if speaking {
 		st.carries.look(now, max(0, queue-c.uplink.queue), path.RTT, sending, most)
@@ -130,16 +131,8 @@ func (c *conversation) replan(p *peer, now time.Time) {
 	defer p.mu.Unlock()
 	st := &p.report
 	present := unpackPlan(p.listener.plan.Load())
-	f := c.capture.format
-	n := network{loss: st.loss, burst: st.last.burst, rtt: st.rtt, limit: st.carries.allowed()}
-	switch {
-	case st.carries.suspected(now), c.uplink.shared.suspected(now):
-		n.loss = 0 // copies would make it worse
-	case st.reports < surelyReports:
-		n.loss = max(n.loss, lossAtFirst)
-	case n.loss < lossLeast:
-		n.loss = 0
-	}
+	f := c.capture.format.on(st.path)
+	n := st.network(now, c.uplink.shared.suspected(now))
 	next := f.choose(n, present)
 	st.wants = f.rate(next)
 	if c.uplink.share < st.wants {
@@ -150,4 +143,21 @@ func (c *conversation) replan(p *peer, now time.Time) {
 		next.copies = 0
 	}
 	p.listener.plan.Store(next.pack())
+}
+
+// network is what is known of the way to a listener. full says that our own link
+// may be the reason of losses.
+func (st *reportState) network(now time.Time, full bool) network {
+	n := network{loss: st.loss, burst: st.last.burst, rtt: st.path.RTT, limit: st.carries.allowed()}
+	switch {
+	case full, st.carries.suspected(now):
+		n.loss = 0 // copies would make it worse
+	case st.path.Ordered:
+		n.loss = 0 // what the network lost comes before any copy, and what we didn't send was too much
+	case st.reports < surelyReports:
+		n.loss = max(n.loss, lossAtFirst)
+	case n.loss < lossLeast:
+		n.loss = 0
+	}
+	return n
 }
