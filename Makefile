@@ -70,7 +70,7 @@ lab-links: ## show what is heard over bad links, beside the bars (root)
 
 sim: ## the same in virtual time, compared with the baseline
 	@scripts/setup.sh build
-	PARLEY_LAB=sim $(GO) test -run='^TestSim$$' -count=1 -timeout 30m ./integration_test $(SIM)
+	PARLEY_LAB=sim $(GO) test -run='^TestSim$$' -count=1 -v -timeout 30m ./integration_test $(SIM)
 
 hear: ## show how well speech is understood over links that lose, beside the bars
 	@scripts/setup.sh hear
