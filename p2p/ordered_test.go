@@ -117,3 +117,21 @@ func TestTheBoundOfAnOrderedPathIgnoresItsQueue(t *testing.T) {
 		}
 	}
 }
+
+// Both dial, and one circuit is enough: whose ID is larger gives way once it has been
+// dialed, so that a slow link isn't filled with setting up another one.
+func TestOneCircuitIsEnoughAtTheStart(t *testing.T) {
+	inPathNet(t, 1, nil, Config{Relaying: OnlyRelayed}, func(t *testing.T, net *pathNet) {
+		for i := range 3 {
+			net.SetUplink(i, 120e3, time.Second)
+		}
+		net.meet()
+		net.SetUplink(0, 0, 0)
+		time.Sleep(2 * time.Second)
+		for _, x := range []struct{ e, o *end }{{net.a, net.b}, {net.b, net.a}} {
+			if n := len(x.e.node.conns(x.o.id)); n != 1 || !x.e.hasPath(x.o) {
+				t.Errorf("%d circuits, path %+v", n, x.e.Path(x.o.id))
+			}
+		}
+	})
+}

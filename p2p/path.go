@@ -87,6 +87,9 @@ func (p *pair) pathOfLocked(c network.Conn) *path {
 	p.judgeKindLocked(pt)
 	pt.senior = p.smaller == (c.Stat().Direction == network.DirOutbound)
 	p.paths = append(p.paths, pt)
+	if p.giveWay != nil && class.kind == link.Relayed && c.Stat().Direction == network.DirInbound {
+		p.giveWay()
+	}
 	p.debugLocked("path there", "conn", c.ID(), "kind", pt.class.kind.String(), "remote", pt.class.remote, "dialed", c.Stat().Direction == network.DirOutbound)
 	return pt
 }
