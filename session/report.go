@@ -30,7 +30,8 @@ type reportState struct {
 	last    lossReport
 	carries congestion
 	path    link.Path // now
-	wants   float64   // kb/s that it would be sent if there was no other
+	start   easyStart
+	wants   float64 // kb/s that it would be sent if there was no other
 }
 
 // lossReport is what a peer last said of our voice.
@@ -121,6 +122,9 @@ func (c *conversation) look(p *peer, now time.Time, speaking bool) {
 	sending, most := f.rate(unpackPlan(p.listener.plan.Load())), f.rate(plan{copies: back(1, 2)})
 	if speaking {
 		st.carries.look(now, max(0, queue-c.uplink.queue), path.RTT, sending, most)
+		if st.start.look(now, path, queue) {
+			st.carries.raisedFrom(now, sending)
+		}
 	}
 	c.uplink.add(member{queue: queue, rtt: path.RTT, loss: st.last.network, sending: sending, most: most, wants: st.wants})
 }
@@ -149,6 +153,9 @@ func (c *conversation) replan(p *peer, now time.Time) {
 // may be the reason of losses.
 func (st *reportState) network(now time.Time, full bool) network {
 	n := network{loss: st.loss, burst: st.last.burst, rtt: st.path.RTT, limit: st.carries.allowed()}
+	if st.path.Kind == link.Relayed && !st.start.over {
+		n.limit = 0
+	}
 	switch {
 	case full, st.carries.suspected(now):
 		n.loss = 0 // copies would make it worse
@@ -160,4 +167,27 @@ func (st *reportState) network(now time.Time, full bool) network {
 		n.loss = 0
 	}
 	return n
+}
+
+// easyStart has as little as possible sent through a relay at first. What was written
+// to a circuit can't be taken back, and how long its round trip is without a queue,
+// by which a queue is known, shows only while there is none.
+type easyStart struct {
+	over  bool
+	since time.Time // since when we speak and nothing waits; zero if something does
+}
+
+// look takes note of how long packets wait while we speak, and reports whether this
+// ends the start.
+func (e *easyStart) look(now time.Time, path link.Path, queue time.Duration) (ends bool) {
+	switch {
+	case e.over || path.Kind != link.Relayed:
+	case path.RTT <= 0 || queue > queueMost/2:
+		e.since = time.Time{}
+	case e.since.IsZero():
+		e.since = now
+	case now.Sub(e.since) >= uplinkProof:
+		e.over, ends = true, true
+	}
+	return ends
 }
