@@ -116,6 +116,7 @@ func RelayedCases() []Case {
 		{Name: "relayed, clean", Link: linkem.Impairment{Delay: delay}},
 		{Name: "relayed, 5 % loss", Link: linkem.Impairment{Delay: delay, Loss: 0.05}},
 		{Name: "relayed, 200 ms stall every 5 s", Link: linkem.Impairment{Delay: delay, Stall: 200 * ms}},
+		{Name: "relayed, 60 kb/s", Link: linkem.Impairment{Delay: delay, Rate: 60e3}},
 		{Name: "relayed, 100 kb/s", Link: linkem.Impairment{Delay: delay, Rate: 100e3}},
 		{
 			Name: "relayed, a stall of 3 s", Link: linkem.Impairment{Delay: delay},
