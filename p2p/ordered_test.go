@@ -135,3 +135,25 @@ func TestOneCircuitIsEnoughAtTheStart(t *testing.T) {
 		}
 	})
 }
+
+// Whoever reads and never acknowledges is sent probes for a while, not for ever: there
+// is room for so many packets that aren't settled.
+func TestProbesOnAnOrderedPathAreBounded(t *testing.T) {
+	pt := &path{}
+	ln := &lane{pt: pt}
+	p := &pair{best: pt, wake: make(chan struct{}, 1)}
+	now, written := time.Now(), 0
+	for range 50 * 60 * 10 {
+		if p.admitLocked(20*time.Millisecond, now) {
+			p.sending.flight.add(now, 20*time.Millisecond, ln)
+			written++
+		}
+		now = now.Add(20 * time.Millisecond)
+	}
+	if f := &p.sending.flight; written != flightSize || f.count != flightSize || ln.unacked != flightSize || !p.sending.stall.on {
+		t.Errorf("%d packets written, %d and %d unsettled", written, f.count, ln.unacked)
+	}
+	if !p.ackedLocked(ackInfo{largest: flightSize - 1, delay: maxAckDelay}, now) || p.sending.stall.on || p.sending.flight.count != 31+1 {
+		t.Errorf("after an acknowledgement %d are unsettled, and it is stalled: %t", p.sending.flight.count, p.sending.stall.on)
+	}
+}

@@ -148,7 +148,7 @@ func (pt *path) bound() time.Duration {
 func (p *pair) admitLocked(span time.Duration, now time.Time) bool {
 	s := &p.sending
 	if s.stall.on {
-		return s.stall.probe(now)
+		return s.flight.free() > s.count && s.stall.probe(now)
 	}
 	if s.flight.span+s.span+span <= p.best.bound() && s.flight.free() > s.count {
 		return true
