@@ -65,17 +65,23 @@ func newRelayedCall(t *testing.T, c linkbench.Case, seed uint64) *simCall {
 	t.Cleanup(func() { _ = r.Close() })
 	p.start(t, p2p.Config{Relaying: p2p.OnlyRelayed, Relays: []peer.AddrInfo{{ID: h.ID(), Addrs: h.Addrs()}}})
 	for i, one := range p.who {
-		for !one.node.Relays()[0].Live {
-			time.Sleep(10 * time.Millisecond)
-		}
+		await(t, func() bool { return one.node.Relays()[0].Live })
 		through := ma.StringCast(fmt.Sprintf("%s/p2p/%s/p2p-circuit", h.Addrs()[0], h.ID()))
 		p.net.Host(1-i).Peerstore().AddAddr(one.Self(), through, peerstore.PermanentAddrTTL)
 	}
 	p.join(t)
 	for _, one := range p.who {
-		for one.Stats().Peers[0].Path.Kind != link.Relayed {
-			time.Sleep(10 * time.Millisecond)
-		}
+		await(t, func() bool { return one.Stats().Peers[0].Path.Kind == link.Relayed })
 	}
 	return p
+}
+
+// await waits until something holds, for at most 20 s.
+func await(t *testing.T, holds func() bool) {
+	t.Helper()
+	for began := time.Now(); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("the two don't reach each other through the relay")
+		}
+	}
 }
