@@ -28,6 +28,20 @@ type journeys struct {
 	taken int // packets that the link took
 }
 
+func newJourneys() *journeys { return &journeys{sent: make(map[string]time.Time)} }
+
+// oldest is the age that one packet in a hundred exceeds when it arrives, and how
+// many arrived.
+func (j *journeys) oldest() (age time.Duration, arrived int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.took) == 0 {
+		return 0, 0
+	}
+	took := slices.Sorted(slices.Values(j.took))
+	return took[int(0.99*float64(len(took)-1))], len(took)
+}
+
 // watched is a transport of which every voice packet is looked at, on both sides.
 type watched struct {
 	*p2p.Transport
@@ -65,9 +79,9 @@ func (h watchedHandler) Voice(p identity.PeerID, b []byte, at time.Time) {
 }
 
 // newWatched is newParticipant, with an eye on the packets.
-func newWatched(t *testing.T, h host.Host, said audio.Source, out, in *journeys) *participant {
+func newWatched(t *testing.T, h host.Host, cfg p2p.Config, said audio.Source, out, in *journeys) *participant {
 	t.Helper()
-	node, err := p2p.New(h, p2p.Config{})
+	node, err := p2p.New(h, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +103,7 @@ func TestFarAndLossyIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lab := newImpaired(linkem.Impairment{Delay: delay, Loss: 0.1}, 1)
 		net := p2ptest.NewNetwork(t, p2ptest.Config{Fate: lab.fate, BitsPerSecond: 1e10})
-		ways := [2]*journeys{{sent: make(map[string]time.Time)}, {sent: make(map[string]time.Time)}}
+		ways := [2]*journeys{newJourneys(), newJourneys()}
 		var who [2]*participant
 		for i, name := range []string{"anna", "ben"} {
 			said, err := audiotest.LoadWAV(filepath.Join("..", "testdata", "speech", name+".wav"))
@@ -97,7 +111,7 @@ func TestFarAndLossyIsBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 			net.Introduce(i, 1-i)
-			who[i] = newWatched(t, net.Host(i), audiotest.NewLoop(said), ways[i], ways[1-i])
+			who[i] = newWatched(t, net.Host(i), p2p.Config{}, audiotest.NewLoop(said), ways[i], ways[1-i])
 			defer who[i].close(t)
 		}
 		for i, p := range who {

@@ -14,6 +14,7 @@ import (
 	"github.com/parley-voice/parley/audio/audiotest"
 	"github.com/parley-voice/parley/integration_test/linkbench"
 	"github.com/parley-voice/parley/integration_test/linkem"
+	"github.com/parley-voice/parley/p2p"
 	"github.com/parley-voice/parley/p2p/p2ptest"
 )
 
@@ -32,7 +33,7 @@ func TestSim(t *testing.T) {
 	if os.Getenv("PARLEY_LAB") != "sim" {
 		t.Skip("SKIPPED, nothing was tested: run by make sim")
 	}
-	cases := linkbench.Cases()
+	cases := append(linkbench.Cases(), linkbench.RelayedCases()...)
 	rows := make([]linkbench.Row, len(cases))
 	t.Run("links", func(t *testing.T) {
 		for i, c := range cases {
@@ -60,16 +61,6 @@ func TestSim(t *testing.T) {
 // compare judges the rows by the baseline, or makes them that.
 func compare(t *testing.T, rows []linkbench.Row) {
 	t.Helper()
-	if *simUpdate {
-		b := make(linkbench.Baseline)
-		for _, r := range rows {
-			b[r.Name] = linkbench.Summarise(r.Calls)
-		}
-		if err := b.Save(simBaseline); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
 	b, err := linkbench.LoadBaseline(simBaseline)
 	if err != nil {
 		t.Fatal(err)
@@ -78,8 +69,17 @@ func compare(t *testing.T, rows []linkbench.Row) {
 		if len(r.Calls) == 0 {
 			continue // left out by the command line
 		}
+		if *simUpdate {
+			b[r.Name] = linkbench.Summarise(r.Calls)
+			continue
+		}
 		for _, worse := range b.Worse(r.Name, linkbench.Summarise(r.Calls)) {
 			t.Errorf("worse than the baseline: %s", worse)
+		}
+	}
+	if *simUpdate {
+		if err := b.Save(simBaseline); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -110,38 +110,79 @@ func (l *impaired) set(imp linkem.Impairment) {
 	}
 }
 
-// simulate has two talk once, in virtual time, and returns both directions.
-func simulate(t *testing.T, c linkbench.Case, seed uint64) []linkbench.Call {
+// simCall is two who talk with each other in virtual time.
+type simCall struct {
+	net  *p2ptest.Network
+	lab  *impaired
+	who  [2]*participant
+	ways [2]*journeys // of what each says
+}
+
+// newSimCall joins two over the link of a case.
+func newSimCall(t *testing.T, c linkbench.Case, seed uint64) *simCall {
 	t.Helper()
-	lab := newImpaired(c.Link, seed)
-	net := p2ptest.NewNetwork(t, p2ptest.Config{Fate: lab.fate, Seed: seed, BitsPerSecond: 1e10})
-	var who [2]*participant
+	if c.Relayed {
+		return newRelayedCall(t, c, seed)
+	}
+	p := &simCall{lab: newImpaired(c.Link, seed)}
+	p.net = p2ptest.NewNetwork(t, p2ptest.Config{Fate: p.lab.fate, Seed: seed, BitsPerSecond: 1e10})
+	p.start(t, p2p.Config{})
+	for i := range p.who {
+		p.net.Introduce(i, 1-i)
+	}
+	p.join(t)
+	return p
+}
+
+// start starts both, on the first two hosts.
+func (p *simCall) start(t *testing.T, cfg p2p.Config) {
+	t.Helper()
+	p.ways = [2]*journeys{newJourneys(), newJourneys()}
 	for i, name := range []string{"anna", "ben"} {
 		said, err := audiotest.LoadWAV(filepath.Join("..", "testdata", "speech", name+".wav"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		who[i] = newParticipant(t, net.Host(i), audiotest.NewLoop(said))
-		defer who[i].close(t)
-		net.Introduce(i, 1-i)
+		p.who[i] = newWatched(t, p.net.Host(i), cfg, audiotest.NewLoop(said), p.ways[i], p.ways[1-i])
 	}
-	for i, p := range who {
-		if err := p.PeerJoined(who[1-i].Self()); err != nil {
+}
+
+func (p *simCall) join(t *testing.T) {
+	t.Helper()
+	for i, one := range p.who {
+		if err := one.PeerJoined(p.who[1-i].Self()); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+func (p *simCall) close(t *testing.T) {
+	t.Helper()
+	for _, one := range p.who {
+		one.close(t)
+	}
+}
+
+// simulate has two talk once, in virtual time, and returns both directions.
+func simulate(t *testing.T, c linkbench.Case, seed uint64) []linkbench.Call {
+	t.Helper()
+	p := newSimCall(t, c, seed)
+	defer p.close(t)
 	for _, next := range c.Then {
-		time.AfterFunc(next.At, func() { lab.set(next.Link) })
+		time.AfterFunc(next.At, func() { p.lab.set(legOf(c, next.Link)) })
 	}
 	calls := make([]linkbench.Call, 2)
 	began := time.Now()
 	for time.Since(began) < c.Duration(*simTime) {
 		time.Sleep(time.Second)
-		for i, listener := range who {
-			talker := who[1-i]
+		for i, listener := range p.who {
+			talker := p.who[1-i]
 			calls[i].Seed, calls[i].OneWay = seed, c.Link.Delay
-			calls[i].Samples = append(calls[i].Samples, sampleOf(listener, talker, time.Since(began), net.Bytes(1-i).IPBytesSent()))
+			calls[i].Samples = append(calls[i].Samples, sampleOf(listener, talker, time.Since(began), p.net.Bytes(1-i).IPBytesSent()))
 		}
+	}
+	for i := range calls {
+		calls[i].Age, _ = p.ways[1-i].oldest()
 	}
 	return calls
 }

@@ -155,10 +155,11 @@ func TestEightListenersShareAThinUplink(t *testing.T) {
 }
 
 // An uplink with a short queue shows only by what it drops that it is too thin. That
-// is found out in the first seconds, and then nobody misses much.
+// is found out within a second of sending too much, and then who is on a good way
+// hears no harm.
 func TestEightListenersShareAnUplinkWithoutAQueue(t *testing.T) {
 	skipUnderRaceDetector(t)
-	const rate, settle, length, ms = 500e3, 10 * time.Second, 50 * time.Second, time.Millisecond
+	const rate, settle, length, ms = 500e3, 5 * time.Second, 55 * time.Second, time.Millisecond
 	good, bad := linkem.Impairment{Delay: 25 * ms}, linkem.Impairment{Delay: 25 * ms, Loss: 0.05}
 	ways := []linkem.Impairment{good, bad, good, bad, good, bad, good, bad}
 	synctest.Test(t, func(t *testing.T) {
@@ -171,6 +172,10 @@ func TestEightListenersShareAnUplinkWithoutAQueue(t *testing.T) {
 		}
 		all := harm{}
 		start := s.net.Uplink(0)
+		t.Logf("of the first %v, %d of %d packets dropped", settle, start.Dropped, start.Packets+start.Dropped)
+		if start.Dropped*100 > (start.Packets+start.Dropped)*23 {
+			t.Errorf("%d of the first %d packets dropped, want at most 23 %%", start.Dropped, start.Packets+start.Dropped)
+		}
 		time.Sleep(length)
 		end := s.net.Uplink(0)
 		for i := range before {
@@ -178,17 +183,17 @@ func TestEightListenersShareAnUplinkWithoutAQueue(t *testing.T) {
 			heard := harm{now.played - before[i].played, now.missed - before[i].missed}
 			all.played, all.missed = all.played+heard.played, all.missed+heard.missed
 			t.Logf("listener %d, loss %.0f %%: %.3f %% concealed", i, 100*ways[i].Loss, heard.percent())
-			if heard.percent() > 4 || audiotest.Duration(heard.played) < length/2 {
+			if ways[i].Loss == 0 && heard.percent() > 0.2 || heard.percent() > 1.5 || audiotest.Duration(heard.played) < length/2 {
 				t.Errorf("listener %d: %.3f %% of %v concealed", i, heard.percent(), audiotest.Duration(heard.played))
 			}
 		}
-		if all.percent() > 2 {
-			t.Errorf("%.3f %% concealed, want at most 2", all.percent())
+		if all.percent() > 1 {
+			t.Errorf("%.3f %% concealed, want at most 1", all.percent())
 		}
 		packets, dropped := end.Packets-start.Packets, end.Dropped-start.Dropped
 		t.Logf("%d of %d packets dropped", dropped, packets+dropped)
-		if dropped > (packets+dropped)/33 {
-			t.Errorf("%d of %d packets dropped, want at most 3 %%", dropped, packets+dropped)
+		if dropped > (packets+dropped)/100 {
+			t.Errorf("%d of %d packets dropped, want at most 1 %%", dropped, packets+dropped)
 		}
 	})
 }

@@ -172,11 +172,14 @@ func (r *rttEstimate) queue() time.Duration {
 	for i := range rttFew {
 		now = min(now, r.recent[(r.count-1-i)%rttRecent])
 	}
-	return now - min(r.low, r.last, now)
+	return now - min(r.shortest(), now)
 }
+
+// shortest is the lowest of all that are remembered.
+func (r *rttEstimate) shortest() time.Duration { return min(r.low, r.last) }
 
 // trusted is the round-trip time that bounds are made of: the smoothed one,
 // but not so much of it as a growing queue adds.
 func (r *rttEstimate) trusted() time.Duration {
-	return min(r.smoothed, 2*min(r.low, r.last)+50*time.Millisecond)
+	return min(r.smoothed, 2*r.shortest()+50*time.Millisecond)
 }

@@ -71,7 +71,7 @@ func (p *pair) dropLaneLocked(ln *lane, code network.StreamErrorCode) {
 
 // pickLaneLocked deals packets round-robin over the lanes of a path, leaving
 // out those that are known to wait for a retransmission. While stalled there is
-// one lane, changed often.
+// one lane, changed often where another one isn't behind it.
 func (p *pair) pickLaneLocked(pt *path, now time.Time) *lane {
 	if pt.laneCap < maxLanes && now.Sub(pt.laneCapped) > laneCapTime {
 		pt.laneCap, pt.laneCapped = pt.laneCap+1, now
@@ -79,7 +79,7 @@ func (p *pair) pickLaneLocked(pt *path, now time.Time) *lane {
 	n := p.lanesLocked(pt, now)
 	if p.sending.stall.on {
 		n = 1
-		if ln := pt.lanes[0]; ln != nil && ln.used >= probesLane {
+		if ln := pt.lanes[0]; ln != nil && ln.used >= probesLane && pt.class.striped {
 			p.dropLaneLocked(ln, codeTooLate)
 			p.stats.LaneResets++
 			p.wakeUp()
@@ -116,6 +116,9 @@ func (p *pair) keepLanesLocked(now time.Time) time.Time {
 		}
 	}
 	s.flight.each(func(_ int64, rec *sentPacket) bool {
+		if !rec.lane.pt.class.striped {
+			return true // to be late is no reason to be reset: nothing would overtake it
+		}
 		late := rec.at.Add(rec.lane.pt.rtt.trusted() + lateAfter)
 		if now.Before(late) {
 			next = earlier(next, late)

@@ -3,7 +3,8 @@ package p2p
 import "time"
 
 // Voice moves from one path to another make-before-break: it is sent on both
-// until the new one has answered. What arrives twice is dropped by its number.
+// until the new one has answered. What arrives twice is dropped by its number. From
+// one circuit to another through the same relay it moves at once.
 
 const (
 	moveLeast = 200 * time.Millisecond // for which voice goes over both paths
@@ -43,13 +44,27 @@ func (p *pair) moveLocked(to *path, now time.Time) {
 		return
 	}
 	from.left = now
+	if from.shares(to) && !from.inDoubt(now) {
+		return // what is on it arrives, and counts until then
+	}
 	for _, ln := range from.lanes {
 		if ln != nil {
 			p.sending.flight.settleLane(ln) // what is on it doesn't count against the new path
 		}
 	}
+	if from.shares(to) {
+		return
+	}
 	p.pingLocked(to, now)
 	p.moving = move{from: from, at: now, ping: to.alive.id}
+}
+
+// shares reports whether two paths are circuits through the same relay. They have
+// the link to it in common: what one of them carries in time the other does too,
+// and twice as much hardly.
+func (pt *path) shares(o *path) bool {
+	id := relayOf(pt.conn.RemoteMultiaddr())
+	return id != "" && id == relayOf(o.conn.RemoteMultiaddr())
 }
 
 // name is how a path is called in the log.

@@ -79,6 +79,7 @@ type pair struct {
 	farNAT    bool           // there is a NAT before the peer
 	addrs     []ma.Multiaddr // of told, what may be dialed from here
 	relayDone func()         // ends the note that voice depends on a relay
+	giveWay   func()         // ends our dialing of a circuit; nil if there is none that needn't be
 	closing   []*sideConn    // to be closed once no lock is held
 }
 

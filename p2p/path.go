@@ -87,6 +87,9 @@ func (p *pair) pathOfLocked(c network.Conn) *path {
 	p.judgeKindLocked(pt)
 	pt.senior = p.smaller == (c.Stat().Direction == network.DirOutbound)
 	p.paths = append(p.paths, pt)
+	if p.giveWay != nil && class.kind == link.Relayed && c.Stat().Direction == network.DirInbound {
+		p.giveWay()
+	}
 	p.debugLocked("path there", "conn", c.ID(), "kind", pt.class.kind.String(), "remote", pt.class.remote, "dialed", c.Stat().Direction == network.DirOutbound)
 	return pt
 }
@@ -127,7 +130,7 @@ func (p *pair) refreshLocked(now time.Time) bool {
 	v := link.Path{Epoch: p.epochLocked(), Since: now}
 	if best != nil {
 		k := best.class
-		v.Kind, v.Transport, v.Security, v.Remote = k.kind, k.transport, k.security, k.remote
+		v.Kind, v.Transport, v.Security, v.Remote, v.Ordered = k.kind, k.transport, k.security, k.remote, !k.striped
 	} else if p.view.Kind == link.None {
 		reason := p.reasonLocked()
 		changed := reason != p.view.Reason

@@ -168,6 +168,10 @@ func TestALimitedRelayLastsAConversation(t *testing.T) {
 		if n := net.a.Stats(net.b.id).PathChanges; n < 5 {
 			t.Errorf("%d changes of path: the relay can't have cut", n)
 		}
+		// One circuit carries what the other does: nothing is said over both.
+		if n := net.b.Stats(net.a.id).VoiceDuplicate; n != 0 {
+			t.Errorf("%d packets came twice", n)
+		}
 		open := 0
 		for _, c := range net.a.node.conns(net.b.id) {
 			if !c.IsClosed() {

@@ -288,6 +288,13 @@ func (s *search) side(ctx context.Context, addrs []ma.Multiaddr) {
 // once.
 func (s *search) circuit(ctx context.Context) error {
 	p := s.pair
+	if s.aim == aimNone || s.aim == aimMeet {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		p.givesWay(cancel)
+		defer p.givesWay(nil)
+	}
 	all := slices.Concat(p.t.node.circuitAddrs(), circuitsOf(s.direct), circuitsOf(p.t.node.host.Peerstore().Addrs(p.id)))
 	var first, last []ma.Multiaddr
 	seen := map[peer.ID]bool{}
@@ -295,6 +302,9 @@ func (s *search) circuit(ctx context.Context) error {
 		id := relayOf(a)
 		switch {
 		case id == "" || id == p.id || seen[id]:
+		case s.doubtful[id] && s.aim == aimRescue && !s.hopeless:
+			// All circuits through a relay share the link to it: another one would
+			// only add to what is in its way.
 		case s.doubtful[id]:
 			last = append(last, a)
 		default:
@@ -313,6 +323,17 @@ func (s *search) circuit(ctx context.Context) error {
 		p.log.Debug("no way through a relay", "addr", a, "error", err)
 	}
 	return err
+}
+
+// givesWay has a function called once the peer has a circuit to us, if its ID is the
+// smaller one: to have both would only cost. The smaller one goes on, or each might
+// give way to the other.
+func (p *pair) givesWay(giveUp func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.smaller {
+		p.giveWay = giveUp
+	}
 }
 
 // reason says why a path through a relay is the best there is.

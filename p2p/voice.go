@@ -14,6 +14,11 @@ const (
 	boundExtra = 300 * time.Millisecond
 	// boundUnknown is the whole bound until the round-trip time is known.
 	boundUnknown = 600 * time.Millisecond
+	// boundOrdered and boundOrderedUnknown are the same on a path that is one
+	// ordered stream, where what was written can't be taken back, nor overtaken by
+	// what is said next.
+	boundOrdered        = 300 * time.Millisecond
+	boundOrderedUnknown = 300 * time.Millisecond
 	// stallAfter beyond the round-trip time without any acknowledgement, what
 	// is on the lanes is given up. Until then a full flight only waits: one
 	// lost packet on a path with one lane holds back acknowledgements for 1.5
@@ -60,7 +65,7 @@ type queued struct {
 // written, until one is acknowledged.
 type stall struct {
 	on     bool
-	from   int64 // the first number after the lanes were reset
+	from   int64 // the first number whose acknowledgement ends it
 	probes int
 	next   time.Time // probe
 }
@@ -124,29 +129,54 @@ func (p *pair) sendVoice(b []byte, now time.Time) error {
 	return nil
 }
 
+// bound is how much audio may be unacknowledged on a path. On one that is an
+// ordered stream the shortest round trip counts: longer ones are a queue already,
+// which is ours.
+func (pt *path) bound() time.Duration {
+	switch rtt := pt.rtt.trusted(); {
+	case !pt.class.striped && rtt > 0:
+		return pt.rtt.shortest() + boundOrdered
+	case !pt.class.striped:
+		return boundOrderedUnknown
+	case rtt > 0:
+		return rtt + boundExtra
+	}
+	return boundUnknown
+}
+
 // admitLocked keeps to the bound of unacknowledged audio.
 func (p *pair) admitLocked(span time.Duration, now time.Time) bool {
 	s := &p.sending
 	if s.stall.on {
-		return s.stall.probe(now)
+		return s.flight.free() > s.count && s.stall.probe(now)
 	}
-	rtt := p.best.rtt.trusted()
-	bound := boundUnknown
-	if rtt > 0 {
-		bound = rtt + boundExtra
-	}
-	if s.flight.span+s.span+span <= bound && s.flight.free() > s.count {
+	if s.flight.span+s.span+span <= p.best.bound() && s.flight.free() > s.count {
 		return true
 	}
-	if now.Sub(s.moved) > rtt+stallAfter && p.takeResetLocked(now) {
+	if now.Sub(s.moved) > p.best.rtt.trusted()+stallAfter {
+		p.stallLocked(now)
+	}
+	return false
+}
+
+// stallLocked has only probes written from now on. What is on lanes is given up,
+// but for a path that is one ordered stream: there it arrives first whatever
+// becomes of the lane, and is counted until it has.
+func (p *pair) stallLocked(now time.Time) {
+	s := &p.sending
+	from := s.flight.base
+	if p.best.class.striped {
+		if !p.takeResetLocked(now) {
+			return
+		}
 		for _, pt := range p.paths {
 			p.stats.LaneResets += uint64(p.dropLanesLocked(pt, codeTooLate))
 		}
-		p.dropQueuedLocked()
-		s.stall = stall{on: true, from: s.flight.next, next: now.Add(probeFast)}
-		p.wakeUp()
+		from = s.flight.next
 	}
-	return false
+	p.dropQueuedLocked()
+	s.stall = stall{on: true, from: from, next: now.Add(probeFast)}
+	p.wakeUp()
 }
 
 // takeResetLocked limits resets to 2 a second with a burst of 4.

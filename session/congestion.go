@@ -93,6 +93,14 @@ func (g *congestion) fall(now time.Time, sending float64) {
 	g.limit = cutShare * min(g.limit, sending)
 }
 
+// raisedFrom notes that more may be sent from now on than what is known to be
+// carried, without a limit.
+func (g *congestion) raisedFrom(now time.Time, good float64) {
+	if math.IsInf(g.limit, 1) {
+		g.good, g.raised = good, now
+	}
+}
+
 // rise raises the limit when it was calm for long enough; beyond the most that
 // could be sent there is none.
 func (g *congestion) rise(now time.Time, most float64) bool {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/parley-voice/parley/audio/emodel"
 	"github.com/parley-voice/parley/codec"
+	"github.com/parley-voice/parley/p2p/link"
 )
 
 // plan is what one listener gets of our voice.
@@ -84,6 +85,7 @@ var plans = func() (list []plan) {
 type voiceFormat struct {
 	frame         time.Duration
 	bitrate, lean float64 // kb/s, of the two encodings
+	beside        float64 // bytes that a packet costs beside packetOverhead, on this way
 }
 
 func formatOf(cfg codec.Config) voiceFormat {
@@ -94,12 +96,24 @@ func formatOf(cfg codec.Config) voiceFormat {
 	return f
 }
 
+// on is the format on a way to a listener.
+func (f voiceFormat) on(path link.Path) voiceFormat {
+	if path.Kind == link.Relayed {
+		f.beside = relayedOverhead
+	}
+	return f
+}
+
 // What a packet costs beside its frames, in bytes: lane and voice headers, QUIC's
 // short header, seal and stream frame, UDP and IPv4, and its share of the far
 // end's acknowledgements. Measured by make sim: clean, IP kb/s less payload.
 const (
 	packetOverhead = 92
 	copyOverhead   = 2
+	// relayedOverhead is what one through a relay costs beside that: headers and
+	// seals of the connection within the connection, yamux's and TLS's, 34 bytes for
+	// a packet, and those of its share of acknowledgements. Measured by make sim.
+	relayedOverhead = 42
 	// outsideWindow is what of it QUIC's congestion window doesn't count: UDP, IPv4
 	// and acknowledgements.
 	outsideWindow = 40
@@ -120,7 +134,7 @@ func (f voiceFormat) rate(p plan) float64 {
 	if p.paired {
 		copies /= 2 // each frame travels once more
 	}
-	return packets*packetOverhead*8/1000 + bitrate*(1+copies) + frames*copies*copyOverhead*8/1000
+	return packets*(packetOverhead+f.beside)*8/1000 + bitrate*(1+copies) + frames*copies*copyOverhead*8/1000
 }
 
 // network is what is known of the way to a listener.

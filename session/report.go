@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/audio/jitter"
+	"github.com/parley-voice/parley/p2p/link"
 	"github.com/parley-voice/parley/session/wire"
 )
 
@@ -28,7 +29,8 @@ type reportState struct {
 	loss    float64 // smoothed, as the peer reports it
 	last    lossReport
 	carries congestion
-	rtt     time.Duration
+	path    link.Path // now
+	start   easyStart
 	wants   float64 // kb/s that it would be sent if there was no other
 }
 
@@ -112,14 +114,17 @@ func (c *conversation) look(p *peer, now time.Time, speaking bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	st := &p.report
-	st.rtt = path.RTT
+	st.path = path
 	if !p.greeting.announced || p.listener.wants.Load() != wantsVoice {
 		return
 	}
-	f := c.capture.format
+	f := c.capture.format.on(path)
 	sending, most := f.rate(unpackPlan(p.listener.plan.Load())), f.rate(plan{copies: back(1, 2)})
 	if speaking {
 		st.carries.look(now, max(0, queue-c.uplink.queue), path.RTT, sending, most)
+		if st.start.look(now, path, queue) {
+			st.carries.raisedFrom(now, sending)
+		}
 	}
 	c.uplink.add(member{queue: queue, rtt: path.RTT, loss: st.last.network, sending: sending, most: most, wants: st.wants})
 }
@@ -130,16 +135,8 @@ func (c *conversation) replan(p *peer, now time.Time) {
 	defer p.mu.Unlock()
 	st := &p.report
 	present := unpackPlan(p.listener.plan.Load())
-	f := c.capture.format
-	n := network{loss: st.loss, burst: st.last.burst, rtt: st.rtt, limit: st.carries.allowed()}
-	switch {
-	case st.carries.suspected(now), c.uplink.shared.suspected(now):
-		n.loss = 0 // copies would make it worse
-	case st.reports < surelyReports:
-		n.loss = max(n.loss, lossAtFirst)
-	case n.loss < lossLeast:
-		n.loss = 0
-	}
+	f := c.capture.format.on(st.path)
+	n := st.network(now, c.uplink.shared.suspected(now))
 	next := f.choose(n, present)
 	st.wants = f.rate(next)
 	if c.uplink.share < st.wants {
@@ -150,4 +147,47 @@ func (c *conversation) replan(p *peer, now time.Time) {
 		next.copies = 0
 	}
 	p.listener.plan.Store(next.pack())
+}
+
+// network is what is known of the way to a listener. full says that our own link
+// may be the reason of losses.
+func (st *reportState) network(now time.Time, full bool) network {
+	n := network{loss: st.loss, burst: st.last.burst, rtt: st.path.RTT, limit: st.carries.allowed()}
+	if st.path.Kind == link.Relayed && !st.start.over {
+		n.limit = 0
+	}
+	switch {
+	case full, st.carries.suspected(now):
+		n.loss = 0 // copies would make it worse
+	case st.path.Ordered:
+		n.loss = 0 // what the network lost comes before any copy, and what we didn't send was too much
+	case st.reports < surelyReports:
+		n.loss = max(n.loss, lossAtFirst)
+	case n.loss < lossLeast:
+		n.loss = 0
+	}
+	return n
+}
+
+// easyStart has as little as possible sent through a relay at first. What was written
+// to a circuit can't be taken back, and how long its round trip is without a queue,
+// by which a queue is known, shows only while there is none.
+type easyStart struct {
+	over  bool
+	since time.Time // since when we speak and nothing waits; zero if something does
+}
+
+// look takes note of how long packets wait while we speak, and reports whether this
+// ends the start.
+func (e *easyStart) look(now time.Time, path link.Path, queue time.Duration) (ends bool) {
+	switch {
+	case e.over || path.Kind != link.Relayed:
+	case path.RTT <= 0 || queue > queueMost/2:
+		e.since = time.Time{}
+	case e.since.IsZero():
+		e.since = now
+	case now.Sub(e.since) >= uplinkProof:
+		e.over, ends = true, true
+	}
+	return ends
 }

@@ -11,6 +11,7 @@ import (
 // which it is shows when as little as possible is sent for a while.
 const (
 	trialLoss   = 0.08                    // that three in four listeners report ...
+	trialQueued = 0.03                    // or this while they share a queue of a third of queueMost ...
 	trialAfter  = 1200 * time.Millisecond // ... for so long, or for queueFor after a raise
 	trialLength = 3 * time.Second
 	trialShows  = 1500 * time.Millisecond // of it: reports are of the time before
@@ -45,7 +46,7 @@ func (u *uplink) tries(now time.Time, sending float64) bool {
 		if !u.shared.raised.IsZero() && now.Sub(u.shared.raised) < raiseProof {
 			wait = queueFor
 		}
-		if !t.due(now, u.members, wait) {
+		if !t.due(now, u.members, u.queue, wait) {
 			return false
 		}
 		t.began, t.losing, t.before, t.loss, t.sum, t.n = now, time.Time{}, u.shared, mean, 0, 0
@@ -70,15 +71,24 @@ func (u *uplink) tries(now time.Time, sending float64) bool {
 	return false
 }
 
-// due tells whether most listeners have lost a lot for so long.
-func (t *trial) due(now time.Time, members []member, wait time.Duration) bool {
+// suspects tells whether most listeners lose a lot, and no trial has shown that it
+// is for other reasons.
+func (t *trial) suspects(now time.Time, members []member, queue time.Duration) bool {
 	n := len(members)
 	if n < trialCrowd || now.Before(t.again) {
-		t.losing = time.Time{}
 		return false
 	}
 	slices.SortFunc(members, func(a, b member) int { return cmp.Compare(a.loss, b.loss) })
-	if members[n/4].loss < trialLoss {
+	least := trialLoss
+	if queue > queueMost/3 {
+		least = trialQueued
+	}
+	return members[n/4].loss >= least
+}
+
+// due tells whether they have done so for so long.
+func (t *trial) due(now time.Time, members []member, queue, wait time.Duration) bool {
+	if !t.suspects(now, members, queue) {
 		t.losing = time.Time{}
 		return false
 	}

@@ -75,9 +75,10 @@ func (u *uplink) look(now time.Time, speaking bool) {
 	u.share = u.divide(u.allowed())
 }
 
-// prove takes note of what went through without a queue.
+// prove takes note of what went through, without a queue and without most listeners
+// missing a part. What is sent beyond it counts as a raise.
 func (u *uplink) prove(now time.Time, sending float64) {
-	if u.queue > queueMost/2 {
+	if u.queue > queueMost/2 || u.trial.suspects(now, u.members, u.queue) {
 		u.since = time.Time{}
 		return
 	}
@@ -85,10 +86,14 @@ func (u *uplink) prove(now time.Time, sending float64) {
 		u.since, u.trying = now, sending
 	}
 	u.trying = min(u.trying, sending)
-	if now.Sub(u.since) >= uplinkProof {
-		u.proven = max(u.proven, u.trying)
-		u.since = time.Time{}
+	if now.Sub(u.since) < uplinkProof {
+		return
 	}
+	if u.trying > u.proven {
+		u.proven = u.trying
+		u.shared.raisedFrom(now, u.proven)
+	}
+	u.since = time.Time{}
 }
 
 // allowed is how much may be sent to all together, in kb/s of IP packets.

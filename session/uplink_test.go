@@ -221,6 +221,29 @@ func TestAnUplinkThatDropsIsKeptFree(t *testing.T) {
 	}
 }
 
+// Too much is sent at the start, to find out how much is carried. What is dropped
+// then shows it within a second and a half.
+func TestAnUplinkThatDropsIsFoundOutAtOnce(t *testing.T) {
+	for _, rate := range []float64{450, 400, 330} {
+		c := newCrowd(8, rate)
+		c.drops = true
+		over := 0
+		c.drive(10*time.Second, func(sent []float64) {
+			all := 0.0
+			for _, s := range sent {
+				all += s
+			}
+			if all > 1.05*rate {
+				over++
+			}
+		})
+		t.Logf("%v kb/s: too much is sent for %v of the first 10 s", rate, time.Duration(over)*controlTick)
+		if over == 0 || time.Duration(over)*controlTick > 1500*time.Millisecond {
+			t.Errorf("%v kb/s: too much is sent for %v of the first 10 s", rate, time.Duration(over)*controlTick)
+		}
+	}
+}
+
 // Losses that have other reasons are left alone, once that was found out: the
 // trials become rare.
 func TestLossesOfOthersDontLimitTheUplink(t *testing.T) {

@@ -15,6 +15,11 @@ type Case struct {
 	Link linkem.Impairment
 	Then []Change // what becomes of it during the call
 
+	// Relayed says that the two reach each other through a relay alone. The link is
+	// then that of one of them to the relay, with half of the delay; the other's
+	// has the other half and no impairment.
+	Relayed bool
+
 	Length time.Duration // of the call; 0 means one minute
 	Bars   Bars
 	Others string // what two Chromium 156 peers do there: buffer, concealed
@@ -100,6 +105,32 @@ func Cases() []Case {
 			Bars: Bars{Buffer: 250, Concealed: 4},
 		},
 	}
+}
+
+// RelayedCases returns those in which the two talk through a relay. They have no
+// bars.
+func RelayedCases() []Case {
+	const ms = time.Millisecond
+	delay := 25 * ms
+	cases := []Case{
+		{Name: "relayed, clean", Link: linkem.Impairment{Delay: delay}},
+		{Name: "relayed, 5 % loss", Link: linkem.Impairment{Delay: delay, Loss: 0.05}},
+		{Name: "relayed, 200 ms stall every 5 s", Link: linkem.Impairment{Delay: delay, Stall: 200 * ms}},
+		{Name: "relayed, 60 kb/s", Link: linkem.Impairment{Delay: delay, Rate: 60e3}},
+		{Name: "relayed, 100 kb/s", Link: linkem.Impairment{Delay: delay, Rate: 100e3}},
+		{
+			Name: "relayed, a stall of 3 s", Link: linkem.Impairment{Delay: delay},
+			Then: []Change{
+				{20 * time.Second, linkem.Impairment{Delay: delay, Loss: 1}},
+				{23 * time.Second, linkem.Impairment{Delay: delay}},
+			},
+			Length: 35 * time.Second,
+		},
+	}
+	for i := range cases {
+		cases[i].Relayed, cases[i].Bars = true, Bars{Concealed: 100}
+	}
+	return cases
 }
 
 func (c Case) length() time.Duration {

@@ -28,6 +28,7 @@ type Sample struct {
 type Call struct {
 	Seed    uint64        `json:"seed"`
 	OneWay  time.Duration `json:"one_way"` // of the link
+	Age     time.Duration `json:"age"`     // which one packet in a hundred exceeds when it arrives; 0 if unknown
 	Samples []Sample      `json:"samples"` // in their order
 }
 
@@ -40,6 +41,8 @@ type Figures struct {
 	Rate      float64 `json:"rate"`      // kb/s of IP packets, once settled
 	Rating    float64 `json:"rating"`    // R of G.107
 	Copies    float64 `json:"copies"`    // sent, per packet
+	Lost      float64 `json:"lost"`      // percent of packets that were missing when later ones came, as the talker is told
+	Age       float64 `json:"age"`       // ms from the talker to the listener's buffer, of the oldest packet in a hundred
 }
 
 // fixed is what a conversation has beside link and buffer: a frame, the codec
@@ -59,6 +62,10 @@ func (c Call) Figures() Figures {
 	}
 	f.Rating = emodel.Rating(c.OneWay+fixed+time.Duration(f.Buffer*float64(time.Millisecond)), f.Concealed/100)
 	f.Copies = float64(last.Copies) * 20 / max(1, last.Played+last.Concealed)
+	for _, s := range c.Samples {
+		f.Lost += s.Loss / float64(len(c.Samples))
+	}
+	f.Age = float64(c.Age) / float64(time.Millisecond)
 	return f
 }
 
@@ -139,10 +146,10 @@ func meanOf(values []float64) Mean {
 }
 
 // names are the figures that tables and baselines have, in their order.
-var names = []string{"buffer", "concealed", "rate", "stretched", "rating", "copies"}
+var names = []string{"buffer", "concealed", "rate", "stretched", "rating", "copies", "lost", "age"}
 
 func (f Figures) list() []float64 {
-	return []float64{f.Buffer, f.Concealed, f.Rate, f.Stretched, f.Rating, f.Copies}
+	return []float64{f.Buffer, f.Concealed, f.Rate, f.Stretched, f.Rating, f.Copies, f.Lost, f.Age}
 }
 
 // Means are a case's figures by their names.

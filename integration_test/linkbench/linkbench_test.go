@@ -13,7 +13,7 @@ import (
 // aCall plays each second with a buffer of 50 ms and conceals a share of it, and
 // stops playing from one second on.
 func aCall(seed uint64, share float64, silent time.Duration) Call {
-	c := Call{Seed: seed, OneWay: 25 * time.Millisecond}
+	c := Call{Seed: seed, OneWay: 25 * time.Millisecond, Age: 80 * time.Millisecond}
 	s := Sample{}
 	for at := time.Second; at <= time.Minute; at += time.Second {
 		s.At = at
@@ -24,6 +24,7 @@ func aCall(seed uint64, share float64, silent time.Duration) Call {
 		}
 		s.Bytes += 8000
 		s.Target = 40
+		s.Loss = 7
 		c.Samples = append(c.Samples, s)
 	}
 	return c
@@ -31,7 +32,7 @@ func aCall(seed uint64, share float64, silent time.Duration) Call {
 
 func TestFiguresAreThoseOfTheCall(t *testing.T) {
 	f := aCall(1, 0.02, 0).Figures()
-	for name, v := range map[string][2]float64{"buffer": {f.Buffer, 50}, "concealed": {f.Concealed, 2}, "rate": {f.Rate, 64}} {
+	for name, v := range map[string][2]float64{"buffer": {f.Buffer, 50}, "concealed": {f.Concealed, 2}, "rate": {f.Rate, 64}, "lost": {f.Lost, 7}, "age": {f.Age, 80}} {
 		if math.Abs(v[0]-v[1]) > 1e-6 {
 			t.Errorf("%s is %v, want %v", name, v[0], v[1])
 		}
@@ -105,11 +106,14 @@ func TestBaselineTellsWhatIsWorse(t *testing.T) {
 
 func TestCasesMakeSense(t *testing.T) {
 	names := map[string]bool{}
-	for _, c := range Cases() {
+	for _, c := range append(Cases(), RelayedCases()...) {
 		if names[c.Name] {
 			t.Errorf("two cases %q", c.Name)
 		}
 		names[c.Name] = true
+		if c.Relayed != strings.HasPrefix(c.Name, "relayed") {
+			t.Errorf("%s: relayed is %t", c.Name, c.Relayed)
+		}
 		if d := c.Duration(time.Minute); d < 30*time.Second || d > 2*time.Minute {
 			t.Errorf("%s takes %v", c.Name, d)
 		}
@@ -132,7 +136,7 @@ func TestReportIsAPage(t *testing.T) {
 	if err := WriteTable(&table, rows); err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{"50.0", "buffer 50.0 &gt; 20 ms", "5 % &lt;loss&gt;", "60 s"} {
+	for _, text := range []string{"50.0", "<td>7.0", "<td>80<td>", "buffer 50.0 &gt; 20 ms", "5 % &lt;loss&gt;", "60 s"} {
 		if !strings.Contains(page.String(), text) {
 			t.Errorf("the page hasn't %q", text)
 		}

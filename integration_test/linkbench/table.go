@@ -16,7 +16,7 @@ type Row struct {
 // WriteTable writes a line for each row: means, bars and what is missed.
 func WriteTable(w io.Writer, rows []Row) error {
 	lines := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(lines, "link, each way\tbuffer\tbar\tconcealed\tbar\tIP kb/s\tbar\tstretched\tR\tcopies\tresult\tChromium")
+	fmt.Fprintln(lines, "link, each way\tbuffer\tbar\tconcealed\tbar\tIP kb/s\tbar\tstretched\tR\tlost\tcopies\tage p99\tresult\tChromium")
 	for _, r := range rows {
 		if len(r.Calls) == 0 {
 			continue
@@ -26,11 +26,18 @@ func WriteTable(w io.Writer, rows []Row) error {
 		if misses := r.Judge(r.Calls); len(misses) > 0 {
 			result = "NOT YET: " + strings.Join(misses, "; ")
 		}
-		fmt.Fprintf(lines, "%s\t%.1f ms\t%s\t%.2f %%\t%s\t%.0f\t%s\t%.1f %%\t%.1f\t%.2f\t%s\t%s\n", r.Name,
+		fmt.Fprintf(lines, "%s\t%.1f ms\t%s\t%.2f %%\t%s\t%.0f\t%s\t%.1f %%\t%.1f\t%.1f %%\t%.2f\t%s\t%s\t%s\n", r.Name,
 			m["buffer"].Mean, bar(r.Bars.Buffer), m["concealed"].Mean, bar(r.Bars.Concealed), m["rate"].Mean, bar(r.Bars.Rate),
-			m["stretched"].Mean, m["rating"].Mean, m["copies"].Mean, result, r.Others)
+			m["stretched"].Mean, m["rating"].Mean, m["lost"].Mean, m["copies"].Mean, age(m["age"].Mean), result, r.Others)
 	}
 	return lines.Flush()
+}
+
+func age(ms float64) string {
+	if ms == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f ms", ms)
 }
 
 func bar(v float64) string {

@@ -151,6 +151,7 @@ type Path struct {
 	Remote    string        // the far address in text, for people; empty if unknown
 	RTT       time.Duration // smoothed round-trip time; 0 until measured
 	Lanes     int           // independently ordered lanes that voice is striped over; 0 without a path
+	Ordered   bool          // everything arrives in the order in which it was sent: no later packet brings what an earlier one lost
 	Epoch     uint64        // identifies the far end's join; changes when it joined anew; 0 before the first contact
 	Since     time.Time     // since when the path is like this
 	Reason    string        // why the path is what it is, in words; always set when Kind is None
