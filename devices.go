@@ -17,7 +17,7 @@ var ErrNoDevices = errors.New("parley: there is no device to choose: the applica
 // on: the device in use is left when the other one records. A conversation that began
 // without a microphone has one from then on. Before Start it only sets the name, if
 // there is such a device. It returns
-// within some 100 ms as a rule, and after at most 7 s. portaudio.Devices lists what
+// within some 100 ms as a rule, and after at most 10 s. portaudio.Devices lists what
 // there is.
 //
 // The error is one of package portaudio: ErrUnknownDevice, which lists what there is,

@@ -49,7 +49,7 @@ const (
 // EchoReport is what an echo test found.
 type EchoReport struct {
 	Heard      bool          // what came back is what was said
-	Similarity float64       // of the two loudness curves, 0 to 1; Heard from 0.5 on
+	Similarity float64       // of the two loudness curves, 0 to 1; Heard from 0.6 on
 	Delay      time.Duration // from microphone to speaker, there and back, on average: jitter buffers begin with more; 0 unless Heard
 	Concealed  float64       // share of what was heard that was a guess or left out, 0 to 1, on both ways
 	Lost       uint64        // packets that did not arrive in time, on both ways

@@ -72,7 +72,7 @@ func TestEchoComesBackOnceAndLater(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Logf("%+v", r)
-			if !r.Heard || r.Similarity < 0.75 {
+			if !r.Heard || r.Similarity < 0.9 {
 				t.Errorf("report %+v", r)
 			}
 			// What is reported against where quarters of a second are in what was heard.
@@ -90,7 +90,7 @@ func TestEchoComesBackOnceAndLater(t *testing.T) {
 			if mean /= time.Duration(max(1, n)); n < 10 || (r.Delay-mean).Abs() > 15*time.Millisecond {
 				t.Errorf("it reports a delay of %v, in %d places it is %v on average", r.Delay, n, mean)
 			}
-			if r.Concealed > 0.01 || r.Lost > 0 || math.Abs(r.Said-r.Back) > 1.5 || r.Said < -40 || r.Speaker != "" {
+			if r.Concealed > 0.01 || r.Lost > 0 || math.Abs(r.Said-r.Back) > 3 || r.Said < -40 || r.Speaker != "" {
 				t.Errorf("report %+v", r)
 			}
 			if got := back.Sub(listen); got != 4500*time.Millisecond {
@@ -253,6 +253,9 @@ func TestEchoTestThroughDevices(t *testing.T) {
 	}
 	_ = speak.Wait()
 	t.Logf("%+v", r)
+	if !r.Heard && r.Concealed > 0.02 {
+		t.Skipf("NOT JUDGED: the machine is too busy, %.0f %% had to be concealed", 100*r.Concealed)
+	}
 	if !r.Heard || r.Delay > time.Second || r.Back < -45 {
 		t.Errorf("report %+v", r)
 	}

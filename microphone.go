@@ -53,12 +53,12 @@ func CheckMicrophone(ctx context.Context, cfg Config, d time.Duration) (audio.Mi
 		} else if err != nil {
 			return audio.MicrophoneReport{}, fmt.Errorf("%w: %w", ErrNoMicrophone, err)
 		}
-		if device, ok := source.(audio.Device); ok {
-			if f := device.Faults(); f.Lost {
-				return audio.MicrophoneReport{}, fmt.Errorf("%w: %s", ErrNoMicrophone, f.Reason)
-			}
-		}
 		check.Push(&b)
+	}
+	if device, ok := source.(audio.Device); ok {
+		if f := device.Faults(); f.Lost { // and has not come back meanwhile
+			return audio.MicrophoneReport{}, fmt.Errorf("%w: %s", ErrNoMicrophone, f.Reason)
+		}
 	}
 	return check.Report(), nil
 }

@@ -141,7 +141,7 @@ func TestWhoKnocksAtATerminalIsLetInByTheEndOfAnID(t *testing.T) {
 	t.Parallel()
 	anna, ben := newChatter(t, "anna"), newChatter(t, "ben")
 	cmd := exec.Command(chatProgram(t), "--name", "anna", "--key", anna.key(), "--in", anna.speech, "--loop",
-		"--out", anna.out(), "--stats", anna.stats(), "--listen", "/ip4/127.0.0.1/udp/0/quic-v1")
+		"--out", anna.out(), "--stats", anna.stats(), "--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--no-settings")
 	keyboard, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ type change struct {
 // name is the system's default one. What is in use goes on until the other one
 // moves audio: a fade of half of Config.Latency each marks the change, and what
 // waits to be read or played is kept. It returns when that is done, within some
-// 100 ms as a rule, and after at most 7 s. With an error, as those of OpenSource and
+// 100 ms as a rule, and after at most 10 s. With an error, as those of OpenSource and
 // OpenSink or audio.ErrClosed, the device in use stays as it was.
 //
 // From then on the device is the one that was asked for: what holds for

@@ -20,9 +20,9 @@
 //
 // SetDevice goes on with another device, while audio is read or written: both run
 // until the other one moves audio. The default device is what the system says it
-// is: PulseAudio and PipeWire move who uses it when a person chooses another one.
-// Windows and macOS don't tell PortAudio; there an application that is told by the
-// system closes and opens anew.
+// is: PulseAudio moves who uses it when a person chooses another one. PortAudio doesn't
+// tell of that; where a system doesn't move streams by itself an application that is
+// told calls SetDevice with the name of the new one.
 //
 // # Device list
 //
