@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -80,8 +81,8 @@ func openTerminal(t *testing.T, program string, args ...string) *terminal {
 		_ = x.shell.Process.Kill()
 		_ = x.shell.Wait()
 		_ = tty.Close()
+		_ = user.Close() // which hangs up on whatever is left in the terminal
 		<-read
-		_ = user.Close()
 	})
 	return x
 }
@@ -174,7 +175,7 @@ func (x *terminal) childOf(pid int) int {
 // ended tells that a process runs no more, whether or not its parent knows.
 func ended(t *testing.T, pid int) bool {
 	t.Helper()
-	state, _ := exec.CommandContext(t.Context(), "ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output() // fails if there is none
+	state, _ := exec.CommandContext(context.Background(), "ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output() // fails if there is none
 	return len(bytes.TrimSpace(state)) == 0 || state[0] == 'Z'
 }
 
@@ -200,6 +201,11 @@ func TestWithoutItsWatcherTheProgramEnds(t *testing.T) {
 	}
 	x := start(t, chat)
 	watcher, talker := x.processes()
+	t.Cleanup(func() {
+		if !ended(t, talker) {
+			_ = syscall.Kill(talker, syscall.SIGKILL)
+		}
+	})
 	if err := syscall.Kill(watcher, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
