@@ -79,7 +79,8 @@ type Config struct {
 	Moderators []identity.PeerID
 
 	// Sign signs by this peer's identity key, the private one of Transport.Self. It is
-	// called by MuteForAll and UnmuteForAll, and needed by moderators only.
+	// called by MuteForAll and UnmuteForAll, and needed by moderators only: the Sign of
+	// libp2p's crypto.PrivKey will do.
 	Sign func(data []byte) ([]byte, error)
 
 	// Authorize decides who may be heard here and who may hear what is said

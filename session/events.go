@@ -112,7 +112,7 @@ type (
 	}
 
 	// TalkingWhileMuted says that somebody has been speaking into the microphone
-	// for 300 ms though it is muted. It comes again after 10 s of that, and after
+	// for 300 ms though it is muted, by this side or by a moderator. It comes again after 10 s of that, and after
 	// the microphone was unmuted.
 	TalkingWhileMuted struct{}
 
