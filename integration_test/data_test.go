@@ -17,10 +17,10 @@ func TestDataLeaveRoomForVoice(t *testing.T) {
 	for name, c := range map[string]struct {
 		link      linkem.Impairment
 		concealed float64 // share of what is played, at most
-		messages  uint64  // of 16 KiB, at least
+		messages  uint64  // of 4 KiB, at least
 	}{
-		"thin": {linkem.Impairment{Delay: 25 * time.Millisecond, Rate: 100_000}, 0.04, 2},
-		"far":  {linkem.Impairment{Delay: 150 * time.Millisecond, Loss: 0.1}, 0.04, 1},
+		"thin": {linkem.Impairment{Delay: 25 * time.Millisecond, Rate: 100_000}, 0.04, 8},
+		"far":  {linkem.Impairment{Delay: 150 * time.Millisecond, Loss: 0.1}, 0.04, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestDataLeaveRoomForVoice(t *testing.T) {
 				for range 30 * 20 {
 					time.Sleep(50 * time.Millisecond)
 					for talker.peer(listener.Self()).Messages.Waiting < 2 {
-						if err := talker.SendData(session.Everyone(), "", make([]byte, session.MaxData)); err != nil {
+						if err := talker.SendData(session.Everyone(), "", make([]byte, 4<<10)); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -54,7 +54,7 @@ func TestDataLeaveRoomForVoice(t *testing.T) {
 					}
 				}
 				p := listener.peer(talker.Self())
-				t.Logf("concealed %.1f %%, %d messages", 100*p.ConcealedShare(), p.Messages.Received)
+				t.Logf("concealed %.1f %%, data of %.1f KB/s", 100*p.ConcealedShare(), float64(p.Messages.Received)*4096/30e3)
 				if p.ConcealedShare() > c.concealed || p.Messages.Received < c.messages || p.Jitter.PlayedSamples < 10*48000 {
 					t.Errorf("concealed %.3f of %d samples; %d messages came", p.ConcealedShare(), p.Jitter.PlayedSamples, p.Messages.Received)
 				}

@@ -68,7 +68,7 @@ func (s *Session) SendText(to Target, text string) error {
 // MaxTopic bytes of UTF-8, is for the application; it may be empty. data is copied.
 // Data makes way for voice: 800 bytes at a time are under way to a peer, 400 while this
 // side speaks, and the next follow when it took them. That makes up to 16 KB/s, and on a
-// far link 1.
+// link that is far and lossy less than 1.
 func (s *Session) SendData(to Target, topic string, data []byte) error {
 	switch {
 	case len(data) > MaxData:

@@ -26,8 +26,8 @@ type outbox struct {
 }
 
 // partsUnderWay is how many parts are under way to a peer: fewer than it takes, since
-// on a thin or far link voice waits behind them. With eight of them two thirds of what
-// was said were lost on a link of 100 kb/s (TestDataLeaveRoomForVoice).
+// on a thin or far link voice waits behind them. TestDataLeaveRoomForVoice shows what
+// becomes of voice when there are more.
 const partsUnderWay = 1
 
 // besideVoice is how long a part is while this side speaks: a word waits for it on a
