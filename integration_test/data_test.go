@@ -19,8 +19,8 @@ func TestDataLeaveRoomForVoice(t *testing.T) {
 		concealed float64 // share of what is played, at most
 		messages  uint64  // of 4 KiB, at least
 	}{
-		"thin": {linkem.Impairment{Delay: 25 * time.Millisecond, Rate: 100_000}, 0.04, 8},
-		"far":  {linkem.Impairment{Delay: 150 * time.Millisecond, Loss: 0.1}, 0.04, 2},
+		"thin": {linkem.Impairment{Delay: 25 * time.Millisecond, Rate: 100_000}, 0.08, 8},
+		"far":  {linkem.Impairment{Delay: 150 * time.Millisecond, Loss: 0.1}, 0.06, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
