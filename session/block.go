@@ -8,7 +8,7 @@ import (
 )
 
 // SetPeerBlocked blocks a peer or takes that back: it isn't heard here, nor sent
-// what is said here. The peer isn't told why: to it we look muted and deafened,
+// what is said or written here. The peer isn't told why: to it we look muted and deafened,
 // and listen to no room. What it sends all the same is dropped unread. It holds
 // until it is taken back, also while the peer is away; to keep it longer, store
 // BlockedPeers.

@@ -80,7 +80,8 @@ type Config struct {
 	Moderators []identity.PeerID
 
 	// Sign signs by this peer's identity key, the private one of Transport.Self. It is
-	// called by MuteForAll and UnmuteForAll, and needed by moderators only.
+	// called by MuteForAll and UnmuteForAll, and needed by moderators only: the Sign of
+	// libp2p's crypto.PrivKey will do.
 	Sign func(data []byte) ([]byte, error)
 	// Distance is how voices sound that come from somewhere: see SetPose. The zero
 	// value is a good default for metres. SetDistance changes it.

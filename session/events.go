@@ -112,8 +112,8 @@ type (
 	}
 
 	// TalkingWhileMuted says that somebody has been speaking into the microphone
-	// for 300 ms though it is muted. It comes again after 10 s of that, and after
-	// the microphone was unmuted.
+	// for 300 ms though it is muted, by this side or by a moderator. It comes again
+	// after 10 s of that, and after the microphone was unmuted.
 	TalkingWhileMuted struct{}
 
 	// DeviceChanged says that the microphone or the speaker failed or works
