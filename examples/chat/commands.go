@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/parley-voice/parley/identity"
+	"github.com/parley-voice/parley/session"
 )
 
 const help = `  who             who is here, and how well they are heard
@@ -25,6 +27,7 @@ const help = `  who             who is here, and how well they are heard
   speak ROOM      speak to a room, or no longer; or to all
   whisper WHO     speak to somebody alone, or no longer
   block WHO       neither hear somebody nor be heard, or no longer
+  mute-all WHO [WHY]  have nobody hear somebody, or hear it again, as a moderator
   vol WHO 0..2    how loud somebody is here
   quiet WHO       silence somebody here, or no longer
   why WHO         why somebody isn't heard
@@ -76,8 +79,9 @@ var (
 			d.voice.SetPeerBlocked(id, !d.voice.PeerBlocked(id))
 			return onOff("blocked", d.voice.PeerBlocked(id))
 		},
-		"whisper": func(d *door, id identity.PeerID, _ []string) string { return d.whisperTo(id) },
-		"vol":     (*door).volume,
+		"whisper":  func(d *door, id identity.PeerID, _ []string) string { return d.whisperTo(id) },
+		"vol":      (*door).volume,
+		"mute-all": (*door).muteForAll,
 	}
 )
 
@@ -138,6 +142,21 @@ func (d *door) volume(id identity.PeerID, words []string) string {
 		}
 	}
 	return "how loud? 0 to 2, 1 is as it speaks"
+}
+
+// muteForAll mutes somebody for all, or ends that.
+func (d *door) muteForAll(id identity.PeerID, why []string) string {
+	muted := slices.ContainsFunc(d.voice.Stats().Peers, func(p session.PeerStats) bool { return p.ID == id && p.Moderated })
+	var err error
+	if muted {
+		err = d.voice.UnmuteForAll(id)
+	} else {
+		err = d.voice.MuteForAll(id, strings.Join(why, " "))
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return onOff("muted for all", !muted)
 }
 
 func (d *door) who() string {

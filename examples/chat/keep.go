@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,8 +24,8 @@ type keeper struct {
 }
 
 // openKeeper has the voice begin with what is in the file, but for what flags say. A
-// device that isn't there now is told to problems; the system's takes its place.
-func openKeeper(opt *options, voice *parley.Voice, problems io.Writer) (*keeper, error) {
+// device that isn't there now is told; the system's takes its place.
+func openKeeper(opt *options, voice *parley.Voice, tell func(string)) (*keeper, error) {
 	k := &keeper{path: opt.settings, voice: voice}
 	if k.path == "" {
 		return k, nil
@@ -39,7 +38,7 @@ func openKeeper(opt *options, voice *parley.Voice, problems io.Writer) (*keeper,
 		return nil, fmt.Errorf("--settings: %w; move it away, name another file, or say --no-settings", err)
 	default:
 		if err = voice.Apply(opt.override(k.kept)); err != nil {
-			fmt.Fprintln(problems, "chat: not as the last time:", err)
+			tell(fmt.Sprint("not as the last time: ", err))
 		}
 	}
 	k.began = voice.Settings()

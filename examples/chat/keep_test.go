@@ -46,7 +46,7 @@ func sit(t *testing.T, args string, devices bool, lines ...string) (got parley.S
 	}
 	defer voice.Close()
 	var problems strings.Builder
-	keeper, err := openKeeper(opt, voice, &problems)
+	keeper, err := openKeeper(opt, voice, func(text string) { problems.WriteString(text + "\n") })
 	if err != nil {
 		return got, "", err
 	}

@@ -115,6 +115,7 @@ func talk(ctx context.Context, opt *options) (err error) {
 		LowDelay:   opt.preset == "low-delay",
 		Mode:       opt.mode,
 		Clean:      opt.clean,
+		Moderators: opt.judges,
 		Network:    p2p.Config{Relaying: opt.relaying, Relays: opt.knownRelays()},
 		Logger:     log,
 	})
@@ -133,7 +134,7 @@ func talk(ctx context.Context, opt *options) (err error) {
 
 // converse is the conversation: the four calls are here, and in door.go.
 func converse(ctx context.Context, opt *options, h host.Host, voice *parley.Voice, stats *statsWriter) (err error) {
-	keeper, err := openKeeper(opt, voice, os.Stderr)
+	keeper, err := openKeeper(opt, voice, opt.notes.say)
 	if err != nil {
 		return err
 	}

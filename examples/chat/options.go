@@ -49,7 +49,8 @@ type options struct {
 	key      string
 	listen   []string
 	peers    []identity.Peer
-	lobby    *peer.AddrInfo // nil if there is none
+	judges   []identity.PeerID // moderators
+	lobby    *peer.AddrInfo    // nil if there is none
 	room     string
 	hear     []string // rooms within the conversation, not the lobby's
 	speak    []string
@@ -81,7 +82,7 @@ type options struct {
 func parseOptions(args []string) (*options, error) {
 	o := &options{recordFormat: record.WAV, notes: &notes{}}
 	fs := flag.NewFlagSet("chat", flag.ContinueOnError)
-	var peers []string
+	var peers, judges []string
 	var lobby, relays []string
 	var mode, policy string
 	var echo, noise, agc string
@@ -92,6 +93,7 @@ func parseOptions(args []string) (*options, error) {
 	fs.Func("peer", "address, invite or bare `peer` ID of somebody to talk to, may be repeated", collect(&peers))
 	fs.Func("lobby", "`multiaddr` of a lobby, /p2p/ID included, where others with the same --room are met; may be repeated for one lobby", collect(&lobby))
 	fs.StringVar(&o.room, "room", "", "`code` of the room in the lobby; \"new\" makes one and prints it")
+	fs.Func("moderator", "`peer` ID of somebody who may mute others for all, may be repeated; all must name the same", collect(&judges))
 	fs.Func("relay", "`multiaddr` of a relay, /p2p/ID included, through which peers are reached that can't be reached directly, may be repeated (a lobby is one)", collect(&relays))
 	fs.StringVar(&policy, "relay-policy", "allow", "allow relays, use only them (no peer learns our address), or never")
 	fs.Func("hear", "`name` of a room to listen to within the conversation, may be repeated (default every room)", collect(&o.hear))
@@ -123,6 +125,9 @@ func parseOptions(args []string) (*options, error) {
 	o.given = map[string]bool{}
 	fs.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
 	if err := o.completeWays(lobby, relays, policy); err != nil {
+		return nil, fmt.Errorf("%w; see chat --help", err)
+	}
+	if err := o.completeModerators(judges); err != nil {
 		return nil, fmt.Errorf("%w; see chat --help", err)
 	}
 	if err := o.complete(peers, mode); err != nil {
@@ -212,6 +217,18 @@ func (o *options) completeClean(echo, noise, agc string) error {
 
 // modes are what --mode and the command mode take.
 var modes = map[string]session.Mode{"open": session.Open, "voice": session.VoiceActivation, "ptt": session.PushToTalk}
+
+// completeModerators finds out who they are.
+func (o *options) completeModerators(judges []string) error {
+	peers, err := identity.ParsePeers(judges...)
+	if err != nil {
+		return fmt.Errorf("--moderator: %w", err)
+	}
+	for _, p := range peers {
+		o.judges = append(o.judges, p.ID)
+	}
+	return nil
+}
 
 // completeWays checks what says how peers are met and reached.
 func (o *options) completeWays(lobby, relays []string, policy string) (err error) {

@@ -81,6 +81,28 @@ func (d *door) attend(ctx context.Context, lobby *lobby, do func(func()) bool, l
 	}
 }
 
+// moderated says what a moderator decided.
+func (d *door) moderated(e session.Moderated) string {
+	whom, by := d.call(e.Peer), "a moderator"
+	if e.Peer == d.voice.Self() {
+		whom = "you"
+	}
+	switch {
+	case e.By == d.voice.Self():
+		by = "you"
+	case e.By != "":
+		by = d.call(e.By)
+	}
+	if !e.Muted {
+		return whom + " may be heard by all again"
+	}
+	said := by + " muted " + whom + " for all"
+	if e.Reason != "" {
+		said += fmt.Sprintf(": %q", e.Reason)
+	}
+	return said
+}
+
 // readLines reads the terminal until it ends; the goroutine ends with the
 // program.
 func readLines() <-chan string {
@@ -113,6 +135,10 @@ func (d *door) tell(e session.Event) {
 		d.printf("* %s is reached another way: %s, %s\n", d.call(e.Peer), e.To.Kind, e.To.Transport)
 	case session.PeerState:
 		d.printf("* %s: muted %t, deafened %t\n", d.call(e.Peer), e.Muted, e.Deafened)
+	case session.PeerRecording:
+		d.printf("* %s %s\n", d.call(e.Peer), either("", e.Recording, "records what it hears", "doesn't record any more"))
+	case session.Moderated:
+		d.printf("* %s\n", d.moderated(e))
 	case session.DeviceChanged:
 		d.printf("* the %s %s\n", e.Device, either("", e.Working, "works again", "doesn't work: "+e.Reason))
 	case session.SourceEnded:
