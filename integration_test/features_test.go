@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"text/tabwriter"
@@ -72,7 +74,7 @@ type costing struct {
 	ends           []func()
 	packets        [][]byte // of the talker
 	next           int
-	voice, control int // bytes sent
+	voice, control atomic.Int64 // bytes sent
 }
 
 const costPeers = 3
@@ -122,7 +124,7 @@ type counted struct {
 }
 
 func (t *counted) SendControl(_ identity.PeerID, b []byte) error {
-	t.c.control += len(b)
+	t.c.control.Add(int64(len(b)))
 	return nil
 }
 
@@ -223,7 +225,7 @@ func (f *feature) start(tb testing.TB, said []float32, packets [][]byte) *costin
 	tb.Helper()
 	c := &costing{tb: tb}
 	c.hand = &counted{c: c}
-	c.hand.sent = func(_ identity.PeerID, b []byte) { c.voice += len(b) }
+	c.hand.sent = func(_ identity.PeerID, b []byte) { c.voice.Add(int64(len(b))) }
 	c.cfg = session.Config{
 		Transport:  c.hand,
 		Codec:      opus.Codec{},
@@ -289,7 +291,7 @@ func costOf(tb testing.TB, f *feature, said []float32, packets [][]byte) cost {
 	c := f.start(tb, said, packets)
 	time.Sleep(3 * time.Millisecond) // between the blocks of the session, which are whole multiples of 10 ms
 	c.talk(costWarm)
-	voice, control := c.voice, c.control
+	voice, control := c.voice.Load(), c.control.Load()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	begin := cpu()
@@ -301,8 +303,8 @@ func costOf(tb testing.TB, f *feature, said []float32, packets [][]byte) cost {
 	out := cost{
 		cpu:     used / time.Duration(frames),
 		allocs:  float64(after.Mallocs-before.Mallocs) / float64(frames),
-		voice:   float64(c.voice-voice) / seconds,
-		control: float64(c.control-control) / seconds,
+		voice:   float64(c.voice.Load()-voice) / seconds,
+		control: float64(c.control.Load()-control) / seconds,
 		heard:   p.Jitter.PlayedSamples,
 		refused: p.Refused,
 	}
@@ -364,13 +366,14 @@ func (f *feature) judge(t *testing.T, c, nothing cost) {
 func speech(t *testing.T, said []float32, length time.Duration) (packets [][]byte) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		f := feature{}
-		c := f.start(t, said, nil)
-		c.hand.sent = func(to identity.PeerID, b []byte) {
-			if to == c.talker() {
-				packets = append(packets, append([]byte(nil), b...))
+		f := feature{config: func(c *costing) {
+			c.hand.sent = func(to identity.PeerID, b []byte) {
+				if to == c.talker() {
+					packets = append(packets, slices.Clone(b))
+				}
 			}
-		}
+		}}
+		c := f.start(t, said, nil)
 		time.Sleep(length + time.Second)
 		c.end()
 	})
