@@ -20,8 +20,9 @@ const (
 	plazaRTT     = 50 * time.Millisecond
 	// plazaSlack is how long it may take until a change is heard: the other one
 	// is told and its packets come, a round trip; and what its frame, its jitter
-	// buffer and its fade take, changed or not.
-	plazaSlack = plazaRTT + 130*time.Millisecond
+	// buffer, which is long at the beginning of a stay, and its fade take, changed or
+	// not.
+	plazaSlack = plazaRTT + 180*time.Millisecond
 	// plazaJoin is the same for who joins: a connection and two hellos come first.
 	plazaJoin = plazaSlack + 6*plazaRTT
 	// plazaFade is how long it may take until what is changed here alone is in what

@@ -43,7 +43,7 @@ func TestMeasureFindsWhoIsThereAndNobodyElse(t *testing.T) {
 				add(t, mix, name, 0, 20*time.Second)
 			}
 		}
-		for from := time.Second; from < 6*time.Second; from += 2300 * time.Millisecond {
+		for from := time.Duration(len(missing)) * 700 * time.Millisecond; from < 8*time.Second; from += 5 * time.Second {
 			for name := range latencies {
 				late, found := measure(load(t, name), t0, mix, t0, span{t0.Add(from), t0.Add(from + 7*time.Second)})
 				want := "yes"
