@@ -21,6 +21,7 @@ import (
 	"github.com/parley-voice/parley/audio"
 	"github.com/parley-voice/parley/audio/audiotest"
 	"github.com/parley-voice/parley/audio/clean"
+	"github.com/parley-voice/parley/audio/spatial"
 	"github.com/parley-voice/parley/audio/speex"
 	"github.com/parley-voice/parley/codec/opus"
 	"github.com/parley-voice/parley/identity"
@@ -59,6 +60,10 @@ var features = []feature{
 	{name: "all taps", use: func(c *costing) { c.after(c.Tap(idleTaps)) }},
 	{name: "recording, Ogg Opus", allocs: 0.5, use: recordAll(tapes.OggOpus)},
 	{name: "recording, WAV", allocs: 0.5, use: recordAll(tapes.WAV)},
+	{name: "a voice that moves", use: usePoses},
+	{name: "ducking", config: func(c *costing) { c.cfg.Ducking = 12 }},
+	{name: "a voice read as PCM", allocs: 0.1, use: usePCM},
+	{name: "a text a second is received", allocs: 2, use: useTexts},
 	{name: "metrics, once a second", allocs: 100, use: useMetrics},
 	{name: "voice activation", packet: -1, config: func(c *costing) { c.cfg.Mode = session.VoiceActivation }},
 	{name: "cleaning: echo, noise, gain", packet: -1, config: useCleaning},
@@ -197,6 +202,41 @@ func recordAll(format tapes.Format) func(*costing) {
 			c.must(os.RemoveAll(dir))
 		})
 	}
+}
+
+// usePoses has the talker walk by.
+func usePoses(c *costing) {
+	c.must(c.SetPose(spatial.Pose{}))
+	x := -10.
+	c.every(20*time.Millisecond, func() {
+		x += 0.1
+		if err := c.SetPeerPose(c.talker(), spatial.Pose{Position: spatial.Vec{X: x, Z: -1}}); err != nil {
+			c.tb.Error(err)
+		}
+	})
+}
+
+// usePCM reads the talker's voice as an audio engine does.
+func usePCM(c *costing) {
+	r, err := c.OpenPeerPCM(c.talker(), session.PCMConfig{})
+	c.must(err)
+	piece := make([]byte, 480*2*4)
+	c.every(10*time.Millisecond, func() {
+		if _, err := r.Read(piece); err != nil {
+			c.tb.Error(err)
+		}
+	})
+	c.after(func() { c.must(r.Close()) })
+}
+
+// useTexts has the talker write to everyone, and nobody read.
+func useTexts(c *costing) {
+	text := "are you there?"
+	part, err := wire.Marshal(&wire.Control{Kind: &wire.Control_Part{Part: &wire.Part{
+		Head: &wire.Head{Target: wire.HeadEveryone, Length: uint32(len(text))}, Body: []byte(text),
+	}}})
+	c.must(err)
+	c.every(time.Second, func() { c.hand.h.Control(c.talker(), part) })
 }
 
 func useMetrics(c *costing) {
