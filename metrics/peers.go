@@ -22,6 +22,7 @@ var aboutPeers = []metric[session.PeerStats]{
 	{"parley_peer_joined_timestamp_seconds", "When the peer joined, in Unix time.", gauge, func(p *session.PeerStats) float64 { return timestamp(p.Joined) }},
 	{"parley_peer_rtt_seconds", "Round trip to the peer; 0 until measured.", gauge, func(p *session.PeerStats) float64 { return seconds(p.Path.RTT) }},
 	{"parley_peer_lanes", "Lanes that voice is striped over.", gauge, func(p *session.PeerStats) float64 { return float64(p.Path.Lanes) }},
+	{"parley_peer_ordered", "1 if all comes in the order in which it was sent, as through a relay: what is lost holds up the rest.", gauge, func(p *session.PeerStats) float64 { return yes(p.Path.Ordered) }},
 }
 
 var aboutMessages = []metric[session.PeerStats]{
