@@ -32,6 +32,7 @@ func TestTwoProcessesTalkThroughALink(t *testing.T) {
 		{"5 % loss", 0.05, 1.5, 120},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			judge(t, func() (faults []string) {
 				lab := linkem.Start(t, linkem.Config{Impairment: linkem.Impairment{Delay: oneWay, Loss: c.loss}, Seed: 7})
 				call := startCall(t, lab, "/udp/4001/quic-v1", talking)
