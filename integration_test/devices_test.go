@@ -70,10 +70,10 @@ func mustConverse(t *testing.T, server *pulsetest.Server, ends [2]*caller, said 
 		switch {
 		case len(faults) == 0:
 			return
-		case busy < maxBusy:
+		case busy < maxBusy && !audiotest.UnderRaceDetector():
 			t.Fatal(strings.Join(faults, "; "))
 		case attempt == converseAttempts:
-			t.Skipf("NOT JUDGED: other programs took %.0f %% of the machine, and %s", 100*busy, strings.Join(faults, "; "))
+			t.Skipf("NOT JUDGED: the race detector or other programs took %.0f %% of the machine, and %s", 100*busy, strings.Join(faults, "; "))
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 // anew, and some don't read for a while. What one gets of another is always later
 // than what came before, none twice; and if neither left, all of it.
 func TestRandomMessagesComeInOrder(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range seeds(40) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			cfg := sessiontest.Config{Seed: seed, Link: sessiontest.LinkConfig{Delay: 15 * time.Millisecond, Loss: 0.05, Jitter: 10 * time.Millisecond}}
 			party(t, cfg, func(t *testing.T, net *sessiontest.Network) { randomMessages(t, net, seed) })

@@ -13,7 +13,7 @@ import (
 // Two moderators contradict each other while ways break, and people come and go. When
 // all can talk again all agree: the newest that was said about each counts.
 func TestRandomRulingsConverge(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range seeds(30) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			party(t, sessiontest.Config{Seed: seed, Link: nearby.Link}, func(t *testing.T, net *sessiontest.Network) { randomRulings(t, net, seed) })
 		})
