@@ -2,7 +2,9 @@ package p2ptest
 
 import (
 	"math"
+	"math/rand/v2"
 	stdnet "net"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -156,7 +158,8 @@ func TestAnUplinkIsOneQueueForAll(t *testing.T) {
 		net.SetUplink(0, rate, queue)
 		alone := roundTrip(0, 1)
 		before, began := arrivals[1].Load(), time.Now()
-		load := flood(t, net, 0, 2)
+		load := sync.OnceFunc(flood(t, net, 0, 2))
+		defer load()
 		time.Sleep(time.Second)
 		if net.Uplink(0).Longest < queue {
 			t.Error("the queue didn't fill")
@@ -193,11 +196,12 @@ func flood(t *testing.T, net *Network, from, to int) (stop func()) {
 	go func() { // ends with done
 		defer close(ended)
 		address := &stdnet.UDPAddr{IP: ipOf(to), Port: 8000}
+		rng := rand.New(rand.NewPCG(1, 2))
 		for {
 			select {
 			case <-done:
 				return
-			case <-time.After(20 * time.Millisecond):
+			case <-time.After(time.Duration(20+rng.IntN(60)) * time.Millisecond): // out of step with what else is sent
 			}
 			if _, err := net.link(from).WriteTo(make([]byte, 1000), address); err != nil {
 				t.Error(err)
