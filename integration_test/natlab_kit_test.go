@@ -211,11 +211,16 @@ func (m *member) paths(other *member) (list []pathEvent) {
 // kinds to another, and returns when.
 func (m *member) onPath(t *testing.T, other *member, patience time.Duration, kinds ...string) time.Time {
 	t.Helper()
-	at, ok := m.waitLine(patience, time.Time{}, m.mentionsPath(other, kinds...))
+	at, ok := m.comesToPath(other, patience, kinds...)
 	if !ok {
 		t.Fatalf("%s has no %s path to %s within %v", m.name, strings.Join(kinds, " or "), other.name, patience)
 	}
 	return at
+}
+
+// comesToPath is onPath where it is the row that is judged by it.
+func (m *member) comesToPath(other *member, patience time.Duration, kinds ...string) (time.Time, bool) {
+	return m.waitLine(patience, time.Time{}, m.mentionsPath(other, kinds...))
 }
 
 // mentionsPath finds lines that tell of a path of one of some kinds, or of any,

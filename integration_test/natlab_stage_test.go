@@ -136,6 +136,13 @@ func (p *pair) onPath(patience time.Duration, kinds ...string) time.Time {
 	return later(a, b)
 }
 
+// comesToPath is onPath where it is the row that is judged by it.
+func (p *pair) comesToPath(patience time.Duration, kinds ...string) (time.Time, bool) {
+	a, first := p.who[0].comesToPath(p.who[1], patience, kinds...)
+	b, second := p.who[1].comesToPath(p.who[0], patience, kinds...)
+	return later(a, b), first && second
+}
+
 // together is when both were in the room.
 func (p *pair) together() time.Time { return later(p.who[0].ready(), p.who[1].ready()) }
 
