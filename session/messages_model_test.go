@@ -12,6 +12,15 @@ import (
 	"github.com/parley-voice/parley/session/sessiontest"
 )
 
+// seeds is how many of all seeds a model is tried with: fewer under the race
+// detector, which makes each many times as much work.
+func seeds(all uint64) uint64 {
+	if raceEnabled {
+		return all / 6
+	}
+	return all
+}
+
 // Three write to each other while ways break and come back, some leave and come
 // anew, and some don't read for a while. What one gets of another is always later
 // than what came before, none twice; and if neither left, all of it.

@@ -41,22 +41,13 @@ type call struct {
 	result error
 }
 
-// seeds is how many of all seeds a model is tried with: fewer under the race
-// detector, which makes each many times as much work.
-func seeds(all uint64) uint64 {
-	if raceEnabled {
-		return all / 6
-	}
-	return all
-}
-
 // TestRandomSequences makes random calls from several goroutines at once, on
 // several members that see each other, and compares with the model after each
 // round; in the end those hear each other who should. Calls of one round may
 // contradict each other: then the model takes any order in which they could
 // have come.
 func TestRandomSequences(t *testing.T) {
-	for seed := range seeds(200) {
+	for seed := range uint64(200) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			net := sessiontest.Config{Seed: seed, Link: sessiontest.LinkConfig{Delay: 15 * time.Millisecond, Loss: 0.02, Jitter: 3 * time.Millisecond, Duplicate: 0.01, Reorder: 0.01}}
 			party(t, net, func(t *testing.T, net *sessiontest.Network) { randomSequence(t, net, seed) })
