@@ -89,7 +89,7 @@ func (p *participant) peer(id identity.PeerID) session.PeerStats {
 func TestMeshForAMinute(t *testing.T) {
 	length := time.Minute
 	if audiotest.UnderRaceDetector() {
-		length = 16 * time.Second // many times as much work
+		length = 24 * time.Second // many times as much work; in less, the beginning weighs too much
 	}
 	mesh(t, length)
 }
@@ -168,12 +168,8 @@ func checkMesh(t *testing.T, all []*participant, length time.Duration) {
 	}
 	share := float64(concealed) / math.Max(1, float64(played))
 	t.Logf("%v of %d peers: %.3f %% concealed, worst target per quarter %v", length, len(all), 100*share, worstBuffer)
-	most := 0.005
-	if length < time.Minute {
-		most = 0.01 // the beginning, in which delay and losses are learnt, is more of it
-	}
-	if share >= most {
-		t.Errorf("%.3f %% concealed, want less than %g", 100*share, 100*most)
+	if share >= 0.005 {
+		t.Errorf("%.3f %% concealed, want less than 0.5", 100*share)
 	}
 	if worstBuffer[parts-1] > 2*worstBuffer[0]+50*time.Millisecond {
 		t.Errorf("buffers grow: %v", worstBuffer)
