@@ -79,6 +79,12 @@ func (p *post) count(kind byte) int {
 	return p.sent[kind]
 }
 
+func (p *post) losses() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lost
+}
+
 func joinBoth(t *testing.T, a, b *Transport) {
 	t.Helper()
 	if err := errors.Join(a.Join(b.Self()), b.Join(a.Self())); err != nil {
@@ -201,8 +207,8 @@ func TestRenewalThatFailsOnce(t *testing.T) {
 		before := current()
 		post.setLose(func(_ identity.PeerID, m []byte) bool { return m[0]&0x0f == kindConfirmation })
 		time.Sleep(2*time.Minute + 30*time.Second)
-		if current() != before || post.lost == 0 {
-			t.Fatalf("the keys are others, and %d confirmations were lost", post.lost)
+		if lost := post.losses(); current() != before || lost == 0 {
+			t.Fatalf("the keys are others, and %d confirmations were lost", lost)
 		}
 		post.setLose(nil)
 		time.Sleep(30 * time.Second)

@@ -35,6 +35,7 @@ type conversation struct {
 	audible []*peer     // runPlayback's: who was heard in the last block
 	top     Priority    // runPlayback's: the highest priority of those
 	someone bool        // runPlayback's: there is one of them whom people hear
+	tapping []*Taps     // runPlayback's: who taps the block under way
 	ducked  yielding    // runPlayback's: how far what is heard makes way for us
 
 	wake    chan struct{} // there is work for runControl

@@ -57,6 +57,7 @@ func (c *conversation) runPlayback() {
 
 // mixBlock makes the next block of what is heard.
 func (c *conversation) mixBlock(mixer *audio.Mixer, ears *audio.Fader, out *audio.StereoBlock, now time.Time) {
+	c.tapping = c.s.taps.list()
 	c.mixPeers(mixer, now)
 	c.duckOthers()
 	mixer.Mix(out)

@@ -163,6 +163,9 @@ func TestAMovingVoiceDoesNotClick(t *testing.T) {
 		}
 		remove()
 		synctest.Wait()
+		if len(mix) != 2*len(voice) {
+			t.Fatalf("%d samples of the voice, %d of the mix", len(voice), len(mix)/2)
+		}
 		const steepest = 0.0005 // of a gain, in a sample: a quarter of the way in a block
 		for side := range 2 {
 			last, before, lowest, highest := -1, 0.0, 2.0, 0.0

@@ -26,11 +26,11 @@ func TestSpeakingIsToldWithItsLevel(t *testing.T) {
 				t.Errorf("after %v %+v", took, e)
 			}
 			time.Sleep(time.Second)
-			const rms = -17.0 // of a sine of 0.2
-			if p := listener.peer(t, talker); !p.Speaking || math.Abs(p.Level-rms) > 1 {
+			const rms, off = -17.0, 1.5 // of a sine of 0.2; the codec makes a tone up to 1 dB softer
+			if p := listener.peer(t, talker); !p.Speaking || math.Abs(p.Level-rms) > off {
 				t.Errorf("speaking: %t, at %.1f dBFS, want %.1f", p.Speaking, p.Level, rms)
 			}
-			if p := listener.peer(t, other); !p.Speaking || math.Abs(p.Level-rms+12) > 1 {
+			if p := listener.peer(t, other); !p.Speaking || math.Abs(p.Level-rms+12) > off {
 				t.Errorf("the other: %t, at %.1f dBFS, want %.1f", p.Speaking, p.Level, rms-12)
 			}
 			began = time.Now()

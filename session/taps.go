@@ -65,7 +65,9 @@ type Taps struct {
 }
 
 // Tap calls taps from now on, until the returned function is called, across Stop
-// and Start. A call of a tap may still be under way when that function returns.
+// and Start. Peer and Mix are given whole blocks: they begin with the next one,
+// and the one that is under way when that function returns may still be given to
+// them, as a call of any tap may still be under way then.
 func (s *Session) Tap(taps Taps) (remove func()) {
 	s.taps.change(func(list []*Taps) []*Taps { return append(list, &taps) })
 	return func() {
@@ -127,7 +129,7 @@ func (c *conversation) tapSaid(said *spoken) {
 }
 
 func (c *conversation) tapPeer(id identity.PeerID, b *audio.Block, active bool) {
-	for _, t := range c.s.taps.list() {
+	for _, t := range c.tapping {
 		if t.Peer != nil && !c.isDone() {
 			t.Peer(id, b, active)
 		}
@@ -135,7 +137,7 @@ func (c *conversation) tapPeer(id identity.PeerID, b *audio.Block, active bool) 
 }
 
 func (c *conversation) tapMix(b *audio.StereoBlock, at time.Time) {
-	for _, t := range c.s.taps.list() {
+	for _, t := range c.tapping {
 		if t.Mix != nil && !c.isDone() {
 			t.Mix(b, at)
 		}
