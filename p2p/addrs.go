@@ -135,9 +135,13 @@ func (n *Node) behindNAT() bool {
 // they are others than before.
 func (n *Node) refreshAddrs() {
 	b := encodeWhereabouts(whereabouts{n.behindNAT(), n.ownAddrs()})
+	before := n.where()
 	if old := n.told.Swap(&b); old != nil && slices.Equal(*old, b) {
 		return
 	}
+	now := n.where()
+	moved := !samePlace(before.addrs, now.addrs)
+	n.cfg.Logger.Debug("our addresses are others", "addrs", now.addrs, "moved", moved)
 	for _, t := range n.all() {
 		t.mu.RLock()
 		pairs := make([]*pair, 0, len(t.pairs))
@@ -146,7 +150,7 @@ func (n *Node) refreshAddrs() {
 		}
 		t.mu.RUnlock()
 		for _, p := range pairs {
-			p.ownAddrsChanged()
+			p.ownAddrsChanged(moved)
 		}
 	}
 }
@@ -197,6 +201,15 @@ func dialable(addrs []ma.Multiaddr) []ma.Multiaddr {
 			return ok && !n.IP.IsLoopback() && n.Contains(ip)
 		})
 	})
+}
+
+// samePlace reports whether two lists name the same addresses, whatever the
+// circuits among them and the order.
+func samePlace(a, b []ma.Multiaddr) bool {
+	within := func(a, b []ma.Multiaddr) bool {
+		return !slices.ContainsFunc(a, func(m ma.Multiaddr) bool { return !isCircuit(m) && !slices.ContainsFunc(b, m.Equal) })
+	}
+	return within(a, b) && within(b, a)
 }
 
 // isLAN reports whether an address is on a local network.

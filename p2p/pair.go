@@ -71,6 +71,7 @@ type pair struct {
 	joins     bucket // of new epochs of the peer that it may begin
 	waiting   int    // lanes that wait for the control stream of their epoch
 	dial      dialing
+	place     place
 	seek      seeking // for a better path
 	guard     seeking // for one that lasts
 	holes     punching
@@ -113,6 +114,7 @@ func newPair(t *Transport, id peer.ID, h link.Handler) *pair {
 		flushed: make(chan struct{}),
 		epochs:  make(chan struct{}),
 		joins:   newBucket(joinRate, joinBurst),
+		place:   newPlace(ctx),
 	}
 	now := time.Now()
 	p.view = link.Path{Reason: "not connected", Since: now}

@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -305,6 +306,65 @@ func TestADirectWayIsTriedAtOnceWhenTheNetworkChanges(t *testing.T) {
 		net.a.node.refreshAddrs()
 		waitFor(t, 5*time.Second, "the direct way", func() bool { return net.kinds() == [2]link.Kind{link.Direct, link.Direct} })
 	})
+}
+
+// A search that is under way when the network becomes another is given up, with
+// all that it dials: it looks for the peer where it isn't, or from where we aren't.
+func TestASearchUnderWayIsGivenUpWhenSomebodyMoves(t *testing.T) {
+	seen := func(e *end, addr string) {
+		e.node.mu.Lock()
+		e.node.observed = []ma.Multiaddr{ma.StringCast(addr)}
+		e.node.mu.Unlock()
+		e.node.refreshAddrs()
+	}
+	for _, who := range []string{"we", "the peer"} {
+		t.Run(who, func(t *testing.T) {
+			inPathNet(t, 1, nil, Config{}, func(t *testing.T, net *pathNet) {
+				net.apart()
+				net.meet()
+				defer net.b.talkBeside(net.a, 60*50, 20*time.Millisecond)()
+				time.Sleep(20 * time.Second)
+				p := net.a.pair(net.b.id)
+				mover := map[string]*end{"we": net.a, "the peer": net.b}[who]
+				var ctx context.Context
+				waitFor(t, 30*time.Second, "a search", func() bool {
+					p.mu.Lock()
+					defer p.mu.Unlock()
+					ctx = p.place.ctx
+					return p.seek.running
+				})
+				time.Sleep(500 * time.Millisecond) // it dials
+				seen(mover, "/ip4/1.0.9.9/udp/8000/quic-v1")
+				time.Sleep(200 * time.Millisecond)
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				if ctx.Err() == nil || !p.seek.running || p.seek.again || p.seek.tries != 0 {
+					t.Errorf("the search was given up: %t, and now %+v", ctx.Err() != nil, p.seek)
+				}
+			})
+		})
+	}
+}
+
+// A peer that moves all the time, or says so, has us search once a second, nearly.
+func TestAPeerThatMovesAllTheTimeCostsLittle(t *testing.T) {
+	now := time.Unix(1000, 0)
+	p := &pair{ctx: t.Context(), place: newPlace(t.Context()), wake: make(chan struct{}, 1)}
+	began := 0
+	for i := range 6000 { // a minute
+		now = now.Add(10 * time.Millisecond)
+		b := encodeWhereabouts(whereabouts{addrs: []ma.Multiaddr{ma.StringCast(fmt.Sprintf("/ip4/1.0.9.9/udp/%d/quic-v1", 1000+i))}})
+		if !p.addrsLocked(b, now) {
+			t.Fatal("it makes no sense")
+		}
+		if !now.Before(p.seek.at) { // it begins, and finds nothing at once
+			began++
+			p.seek.at = now.Add(aimDirect.rest(p.seek.tries + 1))
+		}
+	}
+	if began < 10 || began > 80 {
+		t.Errorf("%d searches in a minute", began)
+	}
 }
 
 // A stream of an earlier stay may overtake none of a later one, and then the peer

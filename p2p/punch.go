@@ -136,9 +136,9 @@ func (p *pair) punchedLocked(c *control, b []byte, at time.Time) bool {
 		}
 	case punchSync:
 		if m.id == h.theirs.id {
-			addrs := h.theirs.addrs
+			addrs, ctx := h.theirs.addrs, p.place.ctx
 			h.theirs = punchMessage{}
-			p.wg.Go(func() { _ = p.punchDial(p.ctx, addrs, true) }) // who began it tries again
+			p.wg.Go(func() { _ = p.punchDial(ctx, addrs, true) }) // who began it tries again
 		}
 	}
 	return true
@@ -150,6 +150,7 @@ func (p *pair) punchDial(ctx context.Context, addrs []ma.Multiaddr, client bool)
 	defer cancel()
 	ctx = network.WithForceDirectDial(ctx, "hole-punching")
 	ctx = network.WithSimultaneousConnect(ctx, client, "hole-punching")
+	p.log.Debug("punching", "addrs", publicAddrs(addrs), "client", client)
 	return p.t.node.host.Connect(ctx, peer.AddrInfo{ID: p.id, Addrs: publicAddrs(addrs)})
 }
 

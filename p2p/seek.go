@@ -41,6 +41,8 @@ const (
 	seekSpare   = 3 * time.Second  // after a direct path is there
 	seekAgain   = 30 * time.Second // between searches for a spare
 	seekMost    = 5 * time.Minute  // between searches for a better path
+	seekMoves   = 8                // moves of either end that at once begin a search anew; then
+	seekMoved   = 2 * time.Second  // passes between two
 	spareMost   = 16               // peers in a session for whom spares are kept
 
 	// renewAlone is how many searches for another circuit run with none for a
@@ -55,13 +57,51 @@ var directAfter = []time.Duration{0, 2 * time.Second, 4 * time.Second, 8 * time.
 type seeking struct {
 	aim     aim
 	running bool
+	again   bool // what is running is of no use any more: the next begins when it is due
 	tries   int
 	at      time.Time // of the next search for aim
 }
 
-// retry makes the next search for whatever it is for due now, as if it were the
-// first.
-func (s *seeking) retry(now time.Time) { s.tries, s.at = 0, now }
+// place is where the two ends are. What was begun for one place is given up with
+// it: a dial to where the peer was, or from where we were, only stands in the way
+// of the next, which libp2p would join to it. The pair's mu guards it.
+type place struct {
+	ctx   context.Context // canceled when the place is left
+	leave context.CancelFunc
+	moves bucket // a peer that moves all the time, or says so, must not have us dial all the time
+}
+
+func newPlace(ctx context.Context) place {
+	p := place{moves: newBucket(1/seekMoved.Seconds(), seekMoves)}
+	p.enter(ctx)
+	return p
+}
+
+func (p *place) enter(ctx context.Context) { p.ctx, p.leave = context.WithCancel(ctx) }
+
+// seekAnewLocked makes a search for a better path due, as if it were the first,
+// because a peer said where it is, and maybe moved, or we did. One that is under
+// way for another place is given up.
+func (p *pair) seekAnewLocked(moved bool, now time.Time) {
+	s := &p.seek
+	s.tries = 0
+	due := s.running || !now.Before(s.at)
+	switch {
+	case due && !moved:
+	case !p.place.moves.take(now):
+		if soon := now.Add(seekMoved); due || soon.Before(s.at) {
+			s.at = soon
+		}
+		s.again = s.running
+	case moved:
+		p.place.leave()
+		p.place.enter(p.ctx)
+		s.again = s.running
+		fallthrough
+	default:
+		s.at = now
+	}
+}
 
 // keepSeekLocked begins searches when it is time, and returns when to look
 // again. A search for a better path takes its time, and one for a way out of
@@ -130,7 +170,7 @@ func (p *pair) seekLocked(s *seeking, a aim, now time.Time) time.Time {
 	}
 	s.running = true
 	next := search{
-		pair: p, state: s, aim: a,
+		pair: p, state: s, aim: a, ctx: p.ctx,
 		direct:   slices.Clone(p.addrs),
 		doubtful: map[peer.ID]bool{},
 		hopeless: p.best == nil || p.best.alive.overdue(now) > p.best.doubtLimit()+hopeless,
@@ -139,6 +179,9 @@ func (p *pair) seekLocked(s *seeking, a aim, now time.Time) time.Time {
 		if id := relayOf(pt.conn.RemoteMultiaddr()); id != "" && (pt.alive.lost || pt.inDoubt(now)) {
 			next.doubtful[id] = true
 		}
+	}
+	if s == &p.seek {
+		next.ctx = p.place.ctx
 	}
 	p.wg.Go(next.run)
 	return now.Add(time.Hour)
@@ -189,6 +232,7 @@ type search struct {
 	pair     *pair
 	state    *seeking // what it is a search of; the pair's mu guards it
 	aim      aim
+	ctx      context.Context
 	direct   []ma.Multiaddr   // what the peer said of where it is
 	doubtful map[peer.ID]bool // relays through which it doesn't answer
 	hopeless bool             // no path was heard of for long
@@ -197,7 +241,7 @@ type search struct {
 // run makes the search. What it finds shows as a connection.
 func (s *search) run() {
 	p := s.pair
-	ctx, cancel := context.WithTimeout(p.ctx, seekDial)
+	ctx, cancel := context.WithTimeout(s.ctx, seekDial)
 	switch s.aim {
 	case aimRescue:
 		s.rescue(ctx)
@@ -208,7 +252,7 @@ func (s *search) run() {
 	case aimDirect:
 		s.plain(ctx)
 		if p.smaller && p.wantsDirect() {
-			_ = p.punch(p.ctx) // whether it worked shows as a connection
+			p.log.Debug("punched", "error", p.punch(s.ctx))
 		}
 	case aimNone:
 	}
@@ -218,8 +262,12 @@ func (s *search) run() {
 	defer p.mu.Unlock()
 	k := s.state
 	k.running = false
-	k.tries++
-	k.at = now.Add(s.aim.rest(k.tries))
+	if k.again {
+		k.again = false
+	} else {
+		k.tries++
+		k.at = now.Add(s.aim.rest(k.tries))
+	}
 	p.dirty.Store(true)
 	p.wakeUp()
 }
@@ -243,7 +291,8 @@ func (s *search) plain(ctx context.Context) {
 			return
 		}
 	}
-	_ = h.Connect(network.WithForceDirectDial(ctx, "voice"), peer.AddrInfo{ID: p.id, Addrs: s.direct})
+	err := h.Connect(network.WithForceDirectDial(ctx, "voice"), peer.AddrInfo{ID: p.id, Addrs: s.direct})
+	p.log.Debug("dialed the peer's own addresses", "addrs", s.direct, "error", err)
 }
 
 // rescue tries everything at once: other relays soon, the same direct way anew

@@ -80,11 +80,12 @@ func (p *pair) addrsLocked(b []byte, at time.Time) bool {
 	if err != nil {
 		return false
 	}
+	moved := !samePlace(p.told, w.addrs)
 	p.told, p.farNAT = w.addrs, w.nat
 	for _, pt := range p.paths {
 		p.judgeKindLocked(pt)
 	}
-	p.seek.retry(at)
+	p.seekAnewLocked(moved, at)
 	p.fresh = true
 	p.wakeUp()
 	return true
@@ -107,11 +108,12 @@ func (p *pair) learn() {
 	p.mu.Lock()
 	p.addrs = addrs
 	p.mu.Unlock()
+	p.log.Debug("the peer says where it is", "addrs", addrs)
 }
 
 // ownAddrsChanged has the peer told where we are, and a better path tried at
-// once: the network is another.
-func (p *pair) ownAddrsChanged() {
+// once: the network is another if we moved, or we have other relays.
+func (p *pair) ownAddrsChanged(moved bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, pt := range p.paths {
@@ -121,7 +123,7 @@ func (p *pair) ownAddrsChanged() {
 		}
 	}
 	now := time.Now()
-	p.seek.retry(now)
+	p.seekAnewLocked(moved, now)
 	if now.Sub(p.dial.since) > dialWait {
 		p.dial.at = earlier(p.dial.at, now)
 	}
