@@ -122,9 +122,9 @@ func (c *conversation) look(p *peer, now time.Time, speaking bool) {
 	sending, most := f.rate(unpackPlan(p.listener.plan.Load())), f.rate(plan{copies: back(1, 2)})
 	if speaking {
 		st.carries.look(now, max(0, queue-c.uplink.queue), path.RTT, sending, most)
-		if st.start.look(now, path, queue) {
-			st.carries.raisedFrom(now, sending)
-		}
+	}
+	if st.start.look(now, path, queue, speaking) {
+		st.carries.raisedFrom(now, sending)
 	}
 	c.uplink.add(member{queue: queue, rtt: path.RTT, loss: st.last.network, sending: sending, most: most, wants: st.wants})
 }
@@ -153,7 +153,7 @@ func (c *conversation) replan(p *peer, now time.Time) {
 // may be the reason of losses.
 func (st *reportState) network(now time.Time, full bool) network {
 	n := network{loss: st.loss, burst: st.last.burst, rtt: st.path.RTT, limit: st.carries.allowed()}
-	if st.path.Kind == link.Relayed && !st.start.over {
+	if !st.start.over {
 		n.limit = 0
 	}
 	switch {
@@ -169,24 +169,50 @@ func (st *reportState) network(now time.Time, full bool) network {
 	return n
 }
 
-// easyStart has as little as possible sent through a relay at first. What was written
-// to a circuit can't be taken back, and how long its round trip is without a queue,
-// by which a queue is known, shows only while there is none.
+// easyStart has as little as possible sent at first where more might be too much:
+// through a relay, where what was written to a circuit can't be taken back, and where
+// the round trip is long, which may be for a queue that the start of the connection
+// left on a narrow link. How long it is without a queue, by which a queue is known,
+// shows only while there is none.
 type easyStart struct {
 	over  bool
+	hard  bool      // a direct way whose round trip is long
 	since time.Time // since when we speak and nothing waits; zero if something does
 }
 
-// look takes note of how long packets wait while we speak, and reports whether this
-// ends the start.
-func (e *easyStart) look(now time.Time, path link.Path, queue time.Duration) (ends bool) {
+const (
+	// quickRTT is the round trip up to which nothing of note waits on a direct way: a
+	// queue of ten packets takes as long at 200 kb/s.
+	quickRTT = 80 * time.Millisecond
+	// clearRTT is the same once it was longer, as it is where the first answer had to
+	// be sent twice: of few small packets none waits so little on a narrow link.
+	clearRTT = 75 * time.Millisecond
+	// easyProof is how long nothing must wait on one whose round trip is longer: for
+	// it to be known whether anything gets lost too.
+	easyProof = time.Second
+)
+
+// look takes note of how long packets wait, and whether we speak, and reports whether
+// this ends an easy start.
+func (e *easyStart) look(now time.Time, path link.Path, queue time.Duration, speaking bool) (ends bool) {
+	relayed := path.Kind == link.Relayed
+	known := path.RTT > 0
+	proof, quick := uplinkProof, quickRTT
+	if !relayed && known {
+		proof = easyProof
+	}
+	if e.hard {
+		quick = clearRTT
+	}
 	switch {
-	case e.over || path.Kind != link.Relayed:
-	case path.RTT <= 0 || queue > queueMost/2:
+	case e.over:
+	case !relayed && known && path.RTT <= quick:
+		e.over = true
+	case !speaking, relayed && !known, queue > queueMost/2:
 		e.since = time.Time{}
 	case e.since.IsZero():
-		e.since = now
-	case now.Sub(e.since) >= uplinkProof:
+		e.since, e.hard = now, known && !relayed
+	case now.Sub(e.since) >= proof:
 		e.over, ends = true, true
 	}
 	return ends

@@ -52,42 +52,53 @@ func TestPacketsThroughARelayCostMore(t *testing.T) {
 	}
 }
 
-// Through a relay little is sent until nothing waited for a while, and what is found
-// to be too much then ends where it began. A direct way is used at once.
-func TestLittleIsSentThroughARelayAtFirst(t *testing.T) {
-	f := formatOf(codec.Config{FrameDuration: 20 * time.Millisecond})
-	now := time.Now()
+// Little is sent through a relay, and on a way whose round trip is long, until nothing
+// waited for a while, and what is found to be too much then ends where it began. A
+// quick direct way is used at once.
+func TestLittleIsSentAtFirstWhereMoreMayBeTooMuch(t *testing.T) {
+	const ms = time.Millisecond
+	f := formatOf(codec.Config{FrameDuration: 20 * ms})
+	never := 99
+	wait := func(ticks int, queue time.Duration) []time.Duration {
+		return slices.Repeat([]time.Duration{queue}, ticks)
+	}
 	for name, c := range map[string]struct {
 		kind   link.Kind
-		queues []time.Duration // at each tick
-		ends   int             // the tick that ends it; -1 if none
+		rtts   []time.Duration // at each tick, the last for ever
+		queues []time.Duration // at each tick, none later
+		over   int             // the tick at which the start is over
+		proven bool            // it is known then that nothing waits
 	}{
-		"direct":           {link.Direct, make([]time.Duration, 20), -1},
-		"nothing waits":    {link.Relayed, make([]time.Duration, 20), 5},
-		"a queue at first": {link.Relayed, append([]time.Duration{40e6, 40e6, 40e6}, make([]time.Duration, 17)...), 8},
-		"always a queue":   {link.Relayed, slices.Repeat([]time.Duration{40e6}, 20), -1},
+		"direct":                     {link.Direct, wait(1, 50*ms), nil, 0, false},
+		"direct, far":                {link.Direct, wait(1, 150*ms), nil, 10, true},
+		"direct, always a queue":     {link.Direct, wait(1, 150*ms), wait(20, 40*ms), never, false},
+		"direct, an answer was late": {link.Direct, append(wait(3, 130*ms), 60*ms), nil, 3, false},
+		"direct, and not much less":  {link.Direct, append(wait(3, 130*ms), 78*ms), nil, 10, true},
+		"direct, unknown":            {link.Direct, wait(1, 0), nil, 5, true},
+		"relayed":                    {link.Relayed, wait(1, 50*ms), nil, 5, true},
+		"relayed, a queue at first":  {link.Relayed, wait(1, 50*ms), wait(3, 40*ms), 8, true},
+		"relayed, always a queue":    {link.Relayed, wait(1, 50*ms), wait(20, 40*ms), never, false},
+		"relayed, unknown":           {link.Relayed, wait(1, 0), nil, never, false},
 	} {
-		st := reportState{reports: surelyReports, carries: newCongestion(), path: link.Path{Kind: c.kind, RTT: 50 * time.Millisecond}}
-		thrifty := plan{lean: true, paired: true}
-		for i, queue := range c.queues {
+		now := time.Now()
+		st := reportState{reports: surelyReports, carries: newCongestion(), path: link.Path{Kind: c.kind}}
+		for tick := range 20 {
+			st.path.RTT = c.rtts[min(tick, len(c.rtts)-1)]
+			queue := time.Duration(0)
+			if tick < len(c.queues) {
+				queue = c.queues[tick]
+			}
+			if ends := st.start.look(now, st.path, queue, true); ends != (c.proven && tick == c.over) {
+				t.Errorf("%s: tick %d ends it: %t", name, tick, ends)
+			}
 			want := plan{}
-			if c.kind == link.Relayed && (c.ends < 0 || i <= c.ends) {
-				want = thrifty
+			if tick < c.over {
+				want = plan{lean: true, paired: true}
 			}
 			if p := f.on(st.path).choose(st.network(now, false), plan{}); p != want {
-				t.Errorf("%s: before tick %d %+v", name, i, p)
-			}
-			if ends := st.start.look(now, st.path, queue); ends != (i == c.ends) {
-				t.Errorf("%s: tick %d ends it: %t", name, i, ends)
+				t.Errorf("%s: after tick %d %+v", name, tick, p)
 			}
 			now = now.Add(controlTick)
-		}
-	}
-	var unknown easyStart
-	for range 20 {
-		now = now.Add(controlTick)
-		if unknown.look(now, link.Path{Kind: link.Relayed}, 0) {
-			t.Fatal("it ended before a round trip was known")
 		}
 	}
 }

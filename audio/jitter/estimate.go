@@ -1,6 +1,7 @@
 package jitter
 
 import (
+	"slices"
 	"time"
 
 	"github.com/parley-voice/parley/audio/emodel"
@@ -13,8 +14,9 @@ const (
 	leastTarget = 5 * millisecond // whatever the network: nobody asks in time to the millisecond
 
 	// packetForget is the weight that a packet keeps for each later one: the
-	// histogram is about the last 1000 packets.
+	// histogram is about the last 1000 packets, or 500 where they are long.
 	packetForget = 0.999
+	longPacket   = 30 * millisecond
 	// sendingForget is what is left of the histogram's weight when the talker sends
 	// in another way.
 	sendingForget = 0.01
@@ -26,8 +28,7 @@ const (
 
 	queueBuckets = 4   // median delay in buckets from which on packets are taken to wait in queues
 	queuePackets = 8   // needed to tell
-	queueCost    = 3   // factor of what is lost by being late then
-	queueTail    = 3.5 // the target then is at least that many times what three in four packets keep to
+	queueTail    = 3.6 // the target then is at least that many times what three in four packets keep to, lately too
 
 	// delaySlope is how much a millisecond of delay is taken to lower R beside
 	// what G.107 says, below 100 ms too. R. G. Cole and J. H. Rosenbluth, "Voice
@@ -154,6 +155,9 @@ func (e *estimator) observe(transit, t int64) {
 	e.flood = delay > e.maxDelay || e.flood && delay > e.target
 	if !e.flood {
 		e.packets.add(int(delay/bucket), e.buckets, packetForget)
+		if step > longPacket && step <= 2*longPacket {
+			e.packets.age(packetForget) // it stands for two
+		}
 	}
 	e.choose(step)
 }
@@ -191,12 +195,12 @@ func (e *estimator) choose(step int64) {
 	// what is late there is late in a row, and few packets don't show how
 	// long the tail is. Where few wait, they were lost and come back late at
 	// about the same time each.
-	factor, floor := 1.0, 0
+	floor := 0
 	if queued := e.packets.quantile(e.buckets, 0.5) - 1; queued >= queueBuckets && e.packets.packets() >= queuePackets {
-		factor = queueCost
-		floor = int(queueTail*float64(e.packets.quantile(e.buckets, 0.75)-1) + 0.5)
+		most := min(e.packets.quantile(e.buckets, 0.75), e.packets.lately(0.75))
+		floor = int(queueTail*float64(most-1) + 0.5)
 	}
-	best := max(e.packets.cheapest(e.costs[:e.buckets+1], factor), floor)
+	best := max(e.packets.cheapest(e.costs[:e.buckets+1]), floor)
 	want := min(max(int64(best)*bucket, e.minDelay), e.maxTarget)
 	lowest := e.target - decayPerSecond*step/second
 	if e.packets.packets() < young {
@@ -217,6 +221,9 @@ type histogram struct {
 
 // recentLen is more than is observed in the 2 s of the sliding minimum.
 const recentLen = 256
+
+// latelyLen is how many of them are the last.
+const latelyLen = 200
 
 // observation is what was added to a histogram; of no weight if none was.
 type observation struct {
@@ -265,19 +272,39 @@ func (h *histogram) packets() float64 { return h.total / h.weight }
 
 // cheapest returns the number of buckets that the target should cover, so that
 // what that delay costs and what is late are least together.
-func (h *histogram) cheapest(costs []float64, factor float64) int {
+func (h *histogram) cheapest(costs []float64) int {
 	if h.total == 0 {
 		return 0
 	}
 	late, all := h.total, h.total+doubt*h.weight
-	best, least := 0, costs[0]+factor*emodel.Loss(1)
+	best, least := 0, costs[0]+emodel.Loss(1)
 	for i := range costs[1:] {
 		late -= h.share[i]
-		if cost := costs[i+1] + factor*emodel.Loss(late/all); cost < least {
+		if cost := costs[i+1] + emodel.Loss(late/all); cost < least {
 			best, least = i+1, cost
 		}
 	}
 	return best
+}
+
+// lately is the quantile q of the last observations alone: a queue that has gone is
+// no reason to wait for it.
+func (h *histogram) lately(q float64) int {
+	var last [latelyLen]int
+	n := 0
+	for i := 1; i <= latelyLen; i++ {
+		o := h.recent[(h.next-i+recentLen)%recentLen]
+		if o.weight == 0 {
+			break
+		}
+		last[n] = o.bucket
+		n++
+	}
+	if n == 0 {
+		return 0
+	}
+	slices.Sort(last[:n])
+	return last[int(q*float64(n-1))] + 1
 }
 
 // quantile returns the number of buckets that cover the share q.

@@ -99,7 +99,7 @@ func Cases() []Case {
 				{23 * time.Second, linkem.Impairment{Delay: delay}},
 			},
 			Length: 35 * time.Second,
-			Bars:   Bars{Concealed: 100, After: []Since{{From: 24 * time.Second, Buffer: 60, Concealed: 0.5}}},
+			Bars:   Bars{Concealed: 100, After: []Since{{From: 24500 * ms, Buffer: 60, Concealed: 0.5}}},
 		}, {
 			Name: "150 ms each way, 10 % loss", Link: linkem.Impairment{Delay: 150 * ms, Loss: 0.1},
 			Bars: Bars{Buffer: 250, Concealed: 4},
