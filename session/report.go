@@ -193,6 +193,7 @@ func (st *reportState) network(now time.Time, full bool) network {
 type easyStart struct {
 	over  bool
 	hard  bool      // a direct way whose round trip is long
+	relay bool      // it is that of a way through a relay
 	since time.Time // since when we speak and nothing waits; zero if something does
 }
 
@@ -213,6 +214,9 @@ const (
 func (e *easyStart) look(now time.Time, path link.Path, queue time.Duration, speaking bool) (ends bool) {
 	relayed := path.Kind == link.Relayed
 	known := path.RTT > 0
+	if relayed && !e.relay {
+		*e = easyStart{relay: true} // whatever the direct way was like
+	}
 	proof, quick := uplinkProof, quickRTT
 	if !relayed && known {
 		proof = easyProof

@@ -101,4 +101,19 @@ func TestLittleIsSentAtFirstWhereMoreMayBeTooMuch(t *testing.T) {
 			now = now.Add(controlTick)
 		}
 	}
+	var moved easyStart
+	now := time.Now()
+	moved.look(now, link.Path{Kind: link.Direct, RTT: 50 * ms}, 0, true)
+	if !moved.over {
+		t.Fatal("a quick direct way isn't used at once")
+	}
+	if moved.look(now, link.Path{Kind: link.Relayed, RTT: 50 * ms}, 0, true); moved.over {
+		t.Error("through a relay, to which the voice moves, as much is sent as before")
+	}
+	for range 30 {
+		now = now.Add(controlTick)
+		if moved.look(now, link.Path{Kind: link.Relayed, RTT: 50 * ms}, 0, false) || moved.over {
+			t.Fatal("it ended while nobody spoke")
+		}
+	}
 }
