@@ -23,46 +23,54 @@ func TestMouthToEar(t *testing.T) {
 		name     string
 		lowDelay bool
 		most     time.Duration
-		attempts int  // virtual devices keep the processor's time, so one wake-up that came late is an underrun
+		calls    int  // virtual devices keep the processor's time, so one wake-up that came late is an underrun
 		steady   bool // an underrun in each of them is a fault
 	}{
-		{"default", false, 80 * time.Millisecond, 6, true},
+		{"default", false, 80 * time.Millisecond, 4, true},
 		// With buffers of 5 ms not every run goes without one here.
-		{"low delay", true, 60 * time.Millisecond, 2, false},
+		{"low delay", true, 60 * time.Millisecond, 1, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			leavesNothing(t)
-			server := pulsetest.Start(t, pulsetest.Config{Machines: 2})
-			server.Setenv()
-			ends := phone(t, server, func(_ int, cfg *parley.Config) { cfg.LowDelay, cfg.Clean = c.lowDelay, parley.Clean{} })
-			measureLatency(t, server, ends, c.most, c.attempts, c.steady)
+			measureLatency(t, c.lowDelay, c.most, c.calls, c.steady)
 		})
 	}
 }
 
-func measureLatency(t *testing.T, server *pulsetest.Server, ends [2]*caller, most time.Duration, attempts int, steady bool) {
+// chirpsACall is how often the delay is measured in one call. A sound server whose
+// clock is this machine's keeps the longer buffers that it took to when it was late
+// once, so that another call, through another server, tells more than a third time.
+const chirpsACall = 2
+
+func measureLatency(t *testing.T, lowDelay bool, most time.Duration, calls int, steady bool) {
 	t.Helper()
 	inTime := false // in one attempt both directions were
-	for attempt := 1; ; attempt++ {
-		results, busy, own := chirpBothWays(t, server, ends)
+	for call := 1; ; call++ {
 		var faults []string
-		for i, r := range results {
-			t.Logf("%d to %d: %v", i, 1-i, r)
-			faults = append(faults, r.faults(most)...)
-		}
-		t.Logf("this test took %.0f %% of the machine, other programs %.0f %%", 100*own, 100*busy)
-		met := true
-		for _, r := range results {
-			met = met && len(r.chirps) > 0 && r.median() <= most
-		}
-		inTime = inTime || met
+		var busy float64
+		t.Run(fmt.Sprintf("call %d", call), func(t *testing.T) {
+			server := pulsetest.Start(t, pulsetest.Config{Machines: 2})
+			server.Setenv()
+			ends := phone(t, server, func(_ int, cfg *parley.Config) { cfg.LowDelay, cfg.Clean = lowDelay, parley.Clean{} })
+			for attempt := range chirpsACall {
+				if attempt > 0 {
+					t.Logf("again, because of %s", strings.Join(faults, "; "))
+				}
+				var met bool
+				faults, busy, met = judgeLatency(t, server, ends, most)
+				inTime = inTime || met
+				if len(faults) == 0 {
+					return
+				}
+			}
+		})
 		switch {
-		case len(faults) == 0:
+		case t.Failed() || len(faults) == 0:
 			return
 		case audiotest.UnderRaceDetector():
 			t.Skipf("NOT JUDGED: the race detector takes its time, and %s", strings.Join(faults, "; "))
-		case attempt < attempts:
-			t.Logf("again, because of %s", strings.Join(faults, "; "))
+		case call < calls:
+			t.Logf("another call, because of %s", strings.Join(faults, "; "))
 		case busy < maxBusy && inTime && !steady:
 			t.Skipf("NOT YET: %s", strings.Join(faults, "; "))
 		case busy < maxBusy:
@@ -71,6 +79,20 @@ func measureLatency(t *testing.T, server *pulsetest.Server, ends [2]*caller, mos
 			t.Skipf("NOT JUDGED: other programs took %.0f %% of the machine, and %s", 100*busy, strings.Join(faults, "; "))
 		}
 	}
+}
+
+// judgeLatency measures both directions once. met says that both were in time.
+func judgeLatency(t *testing.T, server *pulsetest.Server, ends [2]*caller, most time.Duration) (faults []string, busy float64, met bool) {
+	t.Helper()
+	results, busy, own := chirpBothWays(t, server, ends)
+	met = true
+	for i, r := range results {
+		t.Logf("%d to %d: %v", i, 1-i, r)
+		faults = append(faults, r.faults(most)...)
+		met = met && len(r.chirps) > 0 && r.median() <= most
+	}
+	t.Logf("this test took %.0f %% of the machine, other programs %.0f %%", 100*own, 100*busy)
+	return faults, busy, met
 }
 
 // chirpResult is what one direction was measured to take.

@@ -43,9 +43,9 @@ func TestDevicesCarryACallBothWays(t *testing.T) {
 	mustConverse(t, server, ends, said)
 }
 
-// converseAttempts is how often a conversation is held if other programs keep the
-// processors busy.
-const converseAttempts = 2
+// converseAttempts is how often a conversation is held: virtual devices keep the
+// processor's time, and one wake-up that came late is a hole.
+const converseAttempts = 3
 
 // mustConverse has both callers say a sentence at the same time, and each hear
 // that of the other and not its own.
@@ -70,9 +70,11 @@ func mustConverse(t *testing.T, server *pulsetest.Server, ends [2]*caller, said 
 		switch {
 		case len(faults) == 0:
 			return
+		case attempt < converseAttempts:
+			t.Logf("again, because of %s", strings.Join(faults, "; "))
 		case busy < maxBusy && !audiotest.UnderRaceDetector():
 			t.Fatal(strings.Join(faults, "; "))
-		case attempt == converseAttempts:
+		default:
 			t.Skipf("NOT JUDGED: the race detector or other programs took %.0f %% of the machine, and %s", 100*busy, strings.Join(faults, "; "))
 		}
 	}
