@@ -13,7 +13,9 @@ import (
 
 // Times of dialing.
 const (
-	dialTimeout = 2 * time.Second        // of one attempt: a peer that comes back is reached within it
+	dialTimeout = 2 * time.Second        // of one attempt: a peer that comes back is reached within it,
+	dialSoon    = 10 * time.Second       // if it does so soon
+	dialThin    = 6 * time.Second        // of any other: a handshake is ten times what 50 kb/s carry in a fifth of a second
 	dialFast    = 500 * time.Millisecond // shortest rest between attempts in the first minute; the longest is twice that
 	dialEager   = time.Minute            // after a join or a loss
 	dialPatient = 10 * time.Minute       // after a loss: a second or two between attempts
@@ -84,7 +86,13 @@ func (p *pair) runDial() {
 	if s, ok := h.Network().(interface{ Backoff() *swarm.DialBackoff }); ok {
 		s.Backoff().Clear(p.id) // it would refuse for 5 s and more
 	}
-	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
+	p.mu.Lock()
+	patience := dialThin
+	if p.far != 0 && time.Since(p.dial.since) < dialSoon {
+		patience = dialTimeout
+	}
+	p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	var err error
 	switch p.t.node.cfg.Relaying {
 	case OnlyRelayed:

@@ -51,7 +51,8 @@ func newTalker(c codec.Codec, cfg codec.Config) (*talker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
-	cfg.Bitrate = leanBitrate(cfg)
+	// Where bytes are what is short, a loud syllable must not take twice as many.
+	cfg.Bitrate, cfg.Constant = leanBitrate(cfg), true
 	lean, err := c.NewEncoder(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("session: %w", err)
