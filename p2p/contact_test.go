@@ -37,6 +37,24 @@ func TestFirstContactInEitherOrder(t *testing.T) {
 	}
 }
 
+// On a link of 50 kb/s with a short queue a handshake loses packets, and takes
+// seconds: it isn't begun anew meanwhile.
+func TestAThinLinkIsConnected(t *testing.T) {
+	for _, rate := range []float64{50e3, 40e3} {
+		inBubble(t, p2ptest.Config{Delay: 25 * time.Millisecond}, Config{}, func(t *testing.T, net *p2ptest.Network, e []*end) {
+			a, b := e[0], e[1]
+			for i := range e {
+				net.SetUplink(i, rate, 200*time.Millisecond)
+				net.Introduce(i, 1-i)
+			}
+			a.join(b)
+			b.join(a)
+			took := waitFor(t, 20*time.Second, "paths", func() bool { return a.hasPath(b) && b.hasPath(a) })
+			t.Logf("%.0f kb/s: after %v", rate/1000, took)
+		})
+	}
+}
+
 func TestCrossingOpensLeaveOneStream(t *testing.T) {
 	for seed := range 100 {
 		inBubble(t, p2ptest.Config{Delay: 20 * time.Millisecond, Seed: uint64(seed + 1)}, Config{}, func(t *testing.T, net *p2ptest.Network, e []*end) {
