@@ -30,10 +30,10 @@ import (
 
 // When a change must be heard: the other one is told and its packets come, a round
 // trip; and what the frame, the jitter buffer, which is long at the beginning of a stay,
-// and the fade take, changed or not.
+// and the fade take, changed or not; most where little is sent at first.
 const (
 	roomsOneWay = 25 * time.Millisecond
-	roomsChange = 2*roomsOneWay + 180*time.Millisecond
+	roomsChange = 2*roomsOneWay + 500*time.Millisecond
 	// roomsJoin is the same for who joins: a connection, two hellos and what is said
 	// of rooms come first.
 	roomsJoin = 20*roomsOneWay + 300*time.Millisecond

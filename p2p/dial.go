@@ -13,9 +13,9 @@ import (
 
 // Times of dialing.
 const (
-	dialTimeout = 2 * time.Second        // of one attempt: a peer that comes back is reached within it,
-	dialSoon    = 10 * time.Second       // if it does so soon
-	dialThin    = 6 * time.Second        // of any other: a handshake is ten times what 50 kb/s carry in a fifth of a second
+	dialTimeout = 2 * time.Second // of one attempt: a peer that comes back is reached within it
+	dialThin    = 6 * time.Second // of one to a peer that wasn't reached yet, or was slowly: a handshake is ten times what 50 kb/s carry in a fifth of a second
+	dialSlow    = 1500 * time.Millisecond
 	dialFast    = 500 * time.Millisecond // shortest rest between attempts in the first minute; the longest is twice that
 	dialEager   = time.Minute            // after a join or a loss
 	dialPatient = 10 * time.Minute       // after a loss: a second or two between attempts
@@ -30,13 +30,13 @@ type dialing struct {
 	at      time.Time // of the next attempt
 	rest    time.Duration
 	running bool
+	slow    bool // the last attempt that succeeded took long
 	err     error
 	noAddrs bool
 }
 
 func (d *dialing) start(now time.Time, wait bool) {
-	running := d.running
-	*d = dialing{since: now, at: now, running: running}
+	*d = dialing{since: now, at: now, running: d.running, slow: d.slow}
 	if wait {
 		d.at = now.Add(dialWait)
 	}
@@ -88,10 +88,11 @@ func (p *pair) runDial() {
 	}
 	p.mu.Lock()
 	patience := dialThin
-	if p.far != 0 && time.Since(p.dial.since) < dialSoon {
+	if p.far != 0 && !p.dial.slow {
 		patience = dialTimeout
 	}
 	p.mu.Unlock()
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	var err error
 	switch p.t.node.cfg.Relaying {
@@ -109,6 +110,9 @@ func (p *pair) runDial() {
 	defer p.mu.Unlock()
 	d := &p.dial
 	d.running, d.err, d.noAddrs = false, err, errors.Is(err, swarm.ErrNoAddresses)
+	if err == nil {
+		d.slow = now.Sub(began) > dialSlow
+	}
 	switch {
 	case now.Sub(d.since) < dialEager:
 		d.rest = dialFast
