@@ -30,13 +30,14 @@ import (
 
 // When a change must be heard: the other one is told and its packets come, a round
 // trip; and what the frame, the jitter buffer, which is long at the beginning of a stay,
-// and the fade take, changed or not; most where little is sent at first.
+// and the fade take, changed or not.
 const (
 	roomsOneWay = 25 * time.Millisecond
-	roomsChange = 2*roomsOneWay + 500*time.Millisecond
+	roomsChange = 2*roomsOneWay + 180*time.Millisecond
 	// roomsJoin is the same for who joins: a connection, two hellos and what is said
-	// of rooms come first.
-	roomsJoin = 20*roomsOneWay + 300*time.Millisecond
+	// of rooms come first, and where the first round trips look long little is sent for a
+	// while: lean tones sound a little like each other.
+	roomsJoin = 20*roomsOneWay + 2*time.Second
 )
 
 // guests are who takes part, by their letters: all say something all the time.
