@@ -169,7 +169,7 @@ func (c *conversation) replan(p *peer, now time.Time) {
 // may be the reason of losses.
 func (st *reportState) network(now time.Time, full bool) network {
 	n := network{loss: st.loss, burst: st.last.burst, rtt: st.path.RTT, limit: st.carries.allowed()}
-	if st.start.eases() {
+	if !st.start.over {
 		n.limit = 0
 	}
 	switch {
@@ -197,9 +197,6 @@ type easyStart struct {
 	since time.Time // since when we speak and nothing waits; zero if something does
 }
 
-// eases tells whether as little as possible is to be sent.
-func (e *easyStart) eases() bool { return !e.over && (e.relay || e.hard) }
-
 const (
 	// quickRTT is the round trip up to which nothing of note waits on a direct way: a
 	// queue of ten packets takes as long at 200 kb/s.
@@ -221,21 +218,20 @@ func (e *easyStart) look(now time.Time, path link.Path, queue time.Duration, spe
 		*e = easyStart{relay: true} // whatever the direct way was like
 	}
 	proof, quick := uplinkProof, quickRTT
-	if !relayed {
+	if !relayed && known {
 		proof = easyProof
 	}
 	if e.hard {
 		quick = clearRTT
 	}
-	e.hard = e.hard || !relayed && path.RTT > quick
 	switch {
 	case e.over:
 	case !relayed && known && path.RTT <= quick:
 		e.over = true
-	case !speaking, !known, queue > queueMost/2:
+	case !speaking, relayed && !known, queue > queueMost/2:
 		e.since = time.Time{}
 	case e.since.IsZero():
-		e.since = now
+		e.since, e.hard = now, known && !relayed
 	case now.Sub(e.since) >= proof:
 		e.over, ends = true, true
 	}

@@ -74,7 +74,7 @@ func TestLittleIsSentAtFirstWhereMoreMayBeTooMuch(t *testing.T) {
 		"direct, always a queue":     {link.Direct, wait(1, 150*ms), wait(20, 40*ms), never, false},
 		"direct, an answer was late": {link.Direct, append(wait(3, 130*ms), 60*ms), nil, 3, false},
 		"direct, and not much less":  {link.Direct, append(wait(3, 130*ms), 78*ms), nil, 10, true},
-		"direct, unknown":            {link.Direct, wait(1, 0), nil, 0, false},
+		"direct, unknown":            {link.Direct, wait(1, 0), nil, 5, true},
 		"relayed":                    {link.Relayed, wait(1, 50*ms), nil, 5, true},
 		"relayed, a queue at first":  {link.Relayed, wait(1, 50*ms), wait(3, 40*ms), 8, true},
 		"relayed, always a queue":    {link.Relayed, wait(1, 50*ms), wait(20, 40*ms), never, false},
