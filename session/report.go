@@ -44,7 +44,7 @@ type lossReport struct {
 }
 
 // calmReports in a row without a loss are followed by half as many as long as
-// nothing is lost: with what they cause they are a fortieth of a clean call's bytes.
+// nothing is lost: with what they cause they are a thirtieth of a clean call's bytes.
 const calmReports = 20
 
 // sendReport tells a talker every reportInterval how its voice arrives.
