@@ -23,28 +23,28 @@ func TestMouthToEar(t *testing.T) {
 		name     string
 		lowDelay bool
 		most     time.Duration
-		calls    int  // virtual devices keep the processor's time, so one wake-up that came late is an underrun
-		steady   bool // an underrun in each of them is a fault
 	}{
-		{"default", false, 80 * time.Millisecond, 4, true},
-		// With buffers of 5 ms not every run goes without one here.
-		{"low delay", true, 60 * time.Millisecond, 1, false},
+		{"default", false, 75 * time.Millisecond},
+		{"low delay", true, 50 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			leavesNothing(t)
-			measureLatency(t, c.lowDelay, c.most, c.calls, c.steady)
+			measureLatency(t, c.lowDelay, c.most)
 		})
 	}
 }
+
+// latencyCalls is how many calls may show that all bars are met together: virtual
+// devices keep the processor's time, so one wake-up that came late is an underrun.
+const latencyCalls = 4
 
 // chirpsACall is how often the delay is measured in one call. A sound server whose
 // clock is this machine's keeps the longer buffers that it took to when it was late
 // once, so that another call, through another server, tells more than a third time.
 const chirpsACall = 2
 
-func measureLatency(t *testing.T, lowDelay bool, most time.Duration, calls int, steady bool) {
+func measureLatency(t *testing.T, lowDelay bool, most time.Duration) {
 	t.Helper()
-	inTime := false // in one attempt both directions were
 	for call := 1; ; call++ {
 		var faults []string
 		var busy float64
@@ -56,9 +56,7 @@ func measureLatency(t *testing.T, lowDelay bool, most time.Duration, calls int, 
 				if attempt > 0 {
 					t.Logf("again, because of %s", strings.Join(faults, "; "))
 				}
-				var met bool
-				faults, busy, met = judgeLatency(t, server, ends, most)
-				inTime = inTime || met
+				faults, busy = judgeLatency(t, server, ends, most)
 				if len(faults) == 0 {
 					return
 				}
@@ -69,10 +67,8 @@ func measureLatency(t *testing.T, lowDelay bool, most time.Duration, calls int, 
 			return
 		case audiotest.UnderRaceDetector():
 			t.Skipf("NOT JUDGED: the race detector takes its time, and %s", strings.Join(faults, "; "))
-		case call < calls:
+		case call < latencyCalls:
 			t.Logf("another call, because of %s", strings.Join(faults, "; "))
-		case busy < maxBusy && inTime && !steady:
-			t.Skipf("NOT YET: %s", strings.Join(faults, "; "))
 		case busy < maxBusy:
 			t.Fatal(strings.Join(faults, "; "))
 		default:
@@ -81,20 +77,18 @@ func measureLatency(t *testing.T, lowDelay bool, most time.Duration, calls int, 
 	}
 }
 
-// judgeLatency measures both directions once. met says that both were in time.
-func judgeLatency(t *testing.T, server *pulsetest.Server, ends [2]*caller, most time.Duration) (faults []string, busy float64, met bool) {
+// judgeLatency measures both directions once.
+func judgeLatency(t *testing.T, server *pulsetest.Server, ends [2]*caller, most time.Duration) (faults []string, busy float64) {
 	t.Helper()
 	late := watchTimers()
 	results, busy, own := chirpBothWays(t, server, ends)
 	t.Logf("one timer in a hundred was %v late", late())
-	met = true
 	for i, r := range results {
 		t.Logf("%d to %d: %v", i, 1-i, r)
 		faults = append(faults, r.faults(most)...)
-		met = met && len(r.chirps) > 0 && r.median() <= most
 	}
 	t.Logf("this test took %.0f %% of the machine, other programs %.0f %%", 100*own, 100*busy)
-	return faults, busy, met
+	return faults, busy
 }
 
 // watchTimers notes how late timers of 5 ms are until the returned function is called,
@@ -149,9 +143,8 @@ func (l chirpResult) String() string {
 
 func inMillis(d time.Duration) float64 { return d.Seconds() * 1000 }
 
-// mostConcealed is that of a clean link. What is aimed at, one in 1,000, is two
-// late wake-ups of 5 ms in a measurement.
-const mostConcealed = 0.005
+// mostConcealed is that of a clean link: nothing, in a measurement of this length.
+const mostConcealed = 0.001
 
 // faults says what is wrong with the result.
 func (l chirpResult) faults(most time.Duration) []string {

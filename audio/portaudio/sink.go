@@ -12,6 +12,7 @@ const (
 	roomAfter  = 30 * time.Millisecond  // after a block was taken there should be room for the next
 	slackStep  = audio.BlockSamples / 2 // frames by which the slack grows and shrinks
 	maxSlack   = 3 * audio.BlockSamples // frames, beside what a piece needs
+	inHand     = audio.BlockSamples / 2 // frames: a shorter piece is taken before there is room for it
 	slackDecay = 20 * time.Second       // without underrun after which the slack shrinks
 )
 
@@ -31,7 +32,7 @@ type Sink struct {
 	timer   *time.Timer   // the writer's
 	next    time.Duration // when the next block is due without a device; writer only
 	wrote   time.Duration // when a block was taken last; guarded by mu
-	flight  int           // frames on their way from the queue to the device; guarded by mu
+	flight  int           // frames that left the queue and aren't in the device's latency; guarded by mu
 	ahead   int           // frames that were before the block taken last; guarded by mu
 	piece   int           // frames that the device takes at once
 	slack   int           // frames by which the queue may be longer; guarded by mu
@@ -82,17 +83,28 @@ func newSink(cfg Config) *Sink {
 // caller holds mu.
 func (s *Sink) full() bool { return s.queue.Len()/2 >= s.piece+s.slack }
 
-// play moves a piece of audio from the queue to a stream.
+// play moves a piece of audio from the queue to a stream: at the last moment, unless
+// the other half of the device's buffer is too short to rely on, and the piece is
+// better in hand.
 func (s *Sink) play(p *pump) error {
 	pcm := p.stream.piece
-	s.pull(p, pcm)
+	early := s.piece < inHand
+	if early {
+		s.pull(p, pcm)
+		p.stream.await(p)
+	} else {
+		p.stream.await(p)
+		s.pull(p, pcm)
+	}
 	underrun, err := p.stream.write(pcm)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current != p {
 		return err
 	}
-	s.flight = 0
+	if early {
+		s.flight = 0 // otherwise the device has just become as full as it gets
+	}
 	if underrun && s.now()-s.wrote < idleAfter {
 		s.faults.Underruns++
 	}

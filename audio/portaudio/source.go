@@ -82,7 +82,7 @@ func duration(samples int) time.Duration {
 
 // record moves a piece of audio from a stream to the queue.
 func (s *Source) record(p *pump) error {
-	pcm, overrun, err := p.stream.read()
+	pcm, overrun, err := p.stream.read(p)
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ type stream struct {
 	shaper   *shaper       // between buf and audio as this package has it
 	piece    []float32     // what a writer fills; interleaved stereo at 48 kHz
 	latency  time.Duration // from the device to this package or back
+	silent   int           // times in a row that the device didn't say what it has
 }
 
 // openStream opens a device at the rate asked for, or at the one it prefers.
@@ -136,7 +137,8 @@ func describe(err error) error {
 
 // read waits for a piece of audio and returns it as mono at 48 kHz, valid until
 // the next call. overrun says that audio was lost before it.
-func (s *stream) read() (pcm []float32, overrun bool, err error) {
+func (s *stream) read(p *pump) (pcm []float32, overrun bool, err error) {
+	s.await(p)
 	shared.gate.enter()
 	err = s.pa.Read()
 	shared.gate.leave()
@@ -163,6 +165,46 @@ func (s *stream) write(pcm []float32) (underrun bool, err error) {
 		return true, nil
 	}
 	return false, err
+}
+
+// How a pump waits for its device.
+const (
+	poll       = time.Millisecond // how often it looks at most; four times a piece if that is rarer
+	pollPieces = 8                // for how many pieces' time it looks
+	pollSilent = 10               // a device that said nothing for so many times in a row isn't asked for long
+)
+
+// await waits until a piece can be moved at once, or until moving it is to tell what
+// is wrong. A goroutine that waits within C keeps a processor from other goroutines
+// until the scheduler notices: two devices on a machine with two processors made
+// packets some 20 ms late.
+func (s *stream) await(p *pump) {
+	piece := s.lasts(len(s.buf))
+	step := max(poll, piece/4)
+	for waited := time.Duration(0); ; waited += step {
+		frames, err := s.available()
+		if frames > 0 {
+			s.silent = 0
+		}
+		if err != nil || frames*s.channels >= len(s.buf) || s.silent >= pollSilent || p.stopped() {
+			return
+		}
+		if waited >= pollPieces*piece {
+			s.silent++
+			return
+		}
+		p.sleep(step)
+	}
+}
+
+// available is how many frames could be moved now without waiting.
+func (s *stream) available() (int, error) {
+	if s.dir == output {
+		return s.room()
+	}
+	shared.gate.enter()
+	defer shared.gate.leave()
+	return s.pa.AvailableToRead()
 }
 
 // prime fills a speaker's buffer with silence: as long as it isn't full there is

@@ -148,7 +148,8 @@ func (s *Server) Restart() {
 func (s *Server) start() {
 	s.t.Helper()
 	args := []string{
-		"-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disable-shm=yes", "--realtime=no", "--high-priority=no",
+		"-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disable-shm=yes",
+		"--realtime=yes", "--high-priority=yes", // as desktops run it, where it may
 		"--log-target=file:" + filepath.Join(s.dir, "log"), "--log-level=info",
 		"-L", "module-native-protocol-unix socket=" + s.socket() + " auth-anonymous=1",
 	}
