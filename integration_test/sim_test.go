@@ -27,8 +27,8 @@ var (
 var simBaseline = filepath.Join("testdata", "sim.json")
 
 // TestSim is the matrix of links in virtual time: two sessions on the real QUIC
-// stack talk through each. It fails where a figure is worse than the baseline's
-// by more than noise.
+// stack talk through each. It fails where a figure is worse than the baseline's by
+// more than noise, and where a bar is missed by more than that.
 func TestSim(t *testing.T) {
 	if os.Getenv("PARLEY_LAB") != "sim" {
 		t.Skip("SKIPPED, nothing was tested: run by make sim")
@@ -72,6 +72,9 @@ func compare(t *testing.T, rows []linkbench.Row) {
 		if *simUpdate {
 			b[r.Name] = linkbench.Summarise(r.Calls)
 			continue
+		}
+		for _, miss := range r.JudgePastDoubt(r.Calls) {
+			t.Errorf("%s: a bar is missed by more than chance explains: %s", r.Name, miss)
 		}
 		for _, worse := range b.Worse(r.Name, linkbench.Summarise(r.Calls)) {
 			t.Errorf("worse than the baseline: %s", worse)

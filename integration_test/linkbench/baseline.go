@@ -36,12 +36,14 @@ func (b Baseline) Save(path string) error {
 // whatever the noise.
 var worse = map[string]float64{"buffer": 2, "concealed": 0.05, "rate": 2, "stretched": 0.3, "age": 10}
 
-// certain is how many standard errors a difference is taken for more than
-// noise: 4, since some hundred figures are compared in each run.
-const certain = 4
+// certain is how many standard errors a difference is taken for more than noise: 5,
+// since some eighty figures are compared in each run, and their noise is known from
+// ten calls only (Student's t: one run in thirty fails by chance).
+const certain = 5
 
 // Worse says in words which figures are worse than the baseline's by more than
-// noise. A case that the baseline hasn't isn't compared.
+// noise, which is the baseline's: what has become worse may have become noisier too,
+// and that is no excuse. A case that the baseline hasn't isn't compared.
 func (b Baseline) Worse(name string, now Means) (list []string) {
 	for _, figure := range names {
 		slack, counts := worse[figure]
@@ -50,7 +52,7 @@ func (b Baseline) Worse(name string, now Means) (list []string) {
 			continue
 		}
 		m := now[figure]
-		noise := certain * math.Sqrt(before.variance()+m.variance())
+		noise := certain * before.SD * math.Sqrt(1/float64(max(1, before.N))+1/float64(max(1, m.N)))
 		if m.Mean > before.Mean+noise+slack {
 			list = append(list, fmt.Sprintf("%s: %s %.2f, was %.2f (noise %.2f)", name, figure, m.Mean, before.Mean, noise+slack))
 		}

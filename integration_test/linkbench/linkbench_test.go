@@ -79,6 +79,36 @@ func TestBarsAreJudged(t *testing.T) {
 	}
 }
 
+// One call of two is far beyond the bar, or both are, or both are a little.
+func TestWhatChanceExplainsIsNoMiss(t *testing.T) {
+	c := Case{Bars: Bars{Concealed: 1, After: []Since{{From: 10 * time.Second, Buffer: 60, Concealed: 1}}}}
+	for shares, want := range map[[2]float64]int{{0.001, 0.04}: 0, {0.04, 0.041}: 2, {0.0101, 0.0101}: 2, {0.0098, 0.0104}: 0} {
+		calls := []Call{aCall(1, shares[0], 0), aCall(2, shares[1], 0)}
+		if misses := c.JudgePastDoubt(calls); len(misses) != want {
+			t.Errorf("%v: %q, want %d", shares, misses, want)
+		}
+		if misses := c.Judge(calls); len(misses) != 2 {
+			t.Errorf("%v: %q by the means, want 2", shares, misses)
+		}
+	}
+}
+
+// A link that has become bad in some calls only is worse, however much they differ.
+func TestNoiseOfItsOwnIsNoExcuse(t *testing.T) {
+	var before, now []Call
+	for i, share := range []float64{0.01, 0.02, 0.015, 0.012, 0.02, 0.017, 0.01, 0.02, 0.018, 0.014} {
+		before = append(before, aCall(uint64(i), share, 0))
+		now = append(now, aCall(uint64(i), share+0.15*float64(i%3/2), 0))
+	}
+	b := Baseline{"link": Summarise(before)}
+	if worse := b.Worse("link", Summarise(now)); len(worse) != 1 || !strings.Contains(worse[0], "concealed") {
+		t.Errorf("worse: %q, want what is concealed", worse)
+	}
+	if worse := b.Worse("link", Summarise(before)); len(worse) > 0 {
+		t.Errorf("the same is worse: %q", worse)
+	}
+}
+
 func TestBaselineTellsWhatIsWorse(t *testing.T) {
 	before := Baseline{"link": Summarise([]Call{aCall(1, 0.02, 0), aCall(2, 0.021, 0), aCall(3, 0.019, 0)})}
 	path := filepath.Join(t.TempDir(), "base.json")
