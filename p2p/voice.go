@@ -226,9 +226,15 @@ func (p *pair) ackedLocked(a ackInfo, at time.Time) bool {
 // of them lost the sender still hears within 100 ms and a little.
 const ackDelay = 60 * time.Millisecond
 
-// ackPackets is the number of packets that are acknowledged without waiting,
-// when several come at once.
-const ackPackets = 2
+// ackPackets is the number of packets that are acknowledged without waiting, when
+// several come at once; ackTalking while our own voice, less than ackRide ago, shows
+// that an acknowledgement has what to ride on. One by itself is acknowledged in its
+// turn, by QUIC: three packets for none.
+const (
+	ackPackets = 2
+	ackTalking = 4
+	ackRide    = 70 * time.Millisecond
+)
 
 // receiving is the state of voice from the peer.
 type receiving struct {
@@ -284,7 +290,11 @@ func (p *pair) receiveLocked(pt *path, m *laneMessage, at time.Time) (fresh, goo
 		r.owed = at
 		p.wakeUp()
 	}
-	if r.unsaid++; r.unsaid == ackPackets {
+	most := ackPackets
+	if at.Sub(p.sending.last) < ackRide {
+		most = ackTalking
+	}
+	if r.unsaid++; r.unsaid >= most && !r.due {
 		r.due = true
 		poke(p.kick)
 	}
