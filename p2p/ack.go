@@ -175,6 +175,15 @@ func (r *rttEstimate) queue() time.Duration {
 	return now - min(r.shortest(), now)
 }
 
+// calmMost is by how much the usual round trip exceeds the shortest one where nothing
+// waits on the way: scheduling on both sides.
+const calmMost = 10 * time.Millisecond
+
+// calm tells whether it is known that nothing waits on the way.
+func (r *rttEstimate) calm() bool {
+	return r.count >= rttRecent && r.typical()-r.shortest() < calmMost
+}
+
 // shortest is the lowest of all that are remembered.
 func (r *rttEstimate) shortest() time.Duration { return min(r.low, r.last) }
 

@@ -227,9 +227,10 @@ func (p *pair) ackedLocked(a ackInfo, at time.Time) bool {
 const ackDelay = 60 * time.Millisecond
 
 // ackPackets is the number of packets that are acknowledged without waiting, when
-// several come at once; ackTalking while our own voice, less than ackRide ago, shows
-// that an acknowledgement has what to ride on. One by itself is acknowledged in its
-// turn, by QUIC: three packets for none.
+// several come at once; ackTalking where nothing waits on the way, and our own voice,
+// less than ackRide ago, shows that an acknowledgement has what to ride on. One by
+// itself is acknowledged in its turn, by QUIC: three packets for none. But it tells of
+// a queue at once.
 const (
 	ackPackets = 2
 	ackTalking = 4
@@ -291,7 +292,7 @@ func (p *pair) receiveLocked(pt *path, m *laneMessage, at time.Time) (fresh, goo
 		p.wakeUp()
 	}
 	most := ackPackets
-	if at.Sub(p.sending.last) < ackRide {
+	if at.Sub(p.sending.last) < ackRide && pt.rtt.calm() {
 		most = ackTalking
 	}
 	if r.unsaid++; r.unsaid >= most && !r.due {

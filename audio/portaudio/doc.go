@@ -37,10 +37,11 @@
 // # Delay
 //
 // Audio moves in pieces of half of Config.Latency: 5 ms by default. A microphone
-// is one piece late; a speaker plays what was written a device's buffer and a
-// piece later, 15 ms by default with PulseAudio. From WriteBlock through a null
-// sink's monitor to ReadBlock it takes 20 ms by default and 10 ms with LowDelay,
-// beside the 10 ms of the block itself.
+// is one piece late; a speaker plays what was written a device's buffer later, 10 ms
+// by default with PulseAudio, and where pieces are shorter than 5 ms a piece more,
+// which is kept in hand. From WriteBlock through a null sink's monitor to ReadBlock
+// it takes 15 ms by default and 10 ms with LowDelay, beside the 10 ms of the block
+// itself.
 //
 // # Goroutines
 //

@@ -32,7 +32,7 @@ type Sink struct {
 	timer   *time.Timer   // the writer's
 	next    time.Duration // when the next block is due without a device; writer only
 	wrote   time.Duration // when a block was taken last; guarded by mu
-	flight  int           // frames that left the queue and aren't in the device's latency; guarded by mu
+	flight  int           // frames on their way from the queue to the device; guarded by mu
 	ahead   int           // frames that were before the block taken last; guarded by mu
 	piece   int           // frames that the device takes at once
 	slack   int           // frames by which the queue may be longer; guarded by mu
@@ -88,8 +88,7 @@ func (s *Sink) full() bool { return s.queue.Len()/2 >= s.piece+s.slack }
 // better in hand.
 func (s *Sink) play(p *pump) error {
 	pcm := p.stream.piece
-	early := s.piece < inHand
-	if early {
+	if s.piece < inHand {
 		s.pull(p, pcm)
 		p.stream.await(p)
 	} else {
@@ -102,9 +101,7 @@ func (s *Sink) play(p *pump) error {
 	if s.current != p {
 		return err
 	}
-	if early {
-		s.flight = 0 // otherwise the device has just become as full as it gets
-	}
+	s.flight = 0
 	if underrun && s.now()-s.wrote < idleAfter {
 		s.faults.Underruns++
 	}
