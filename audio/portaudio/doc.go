@@ -48,9 +48,8 @@
 // Open starts two goroutines per endpoint: one that supervises, and one that
 // alone opens, runs and closes the stream, since PortAudio crashes if a blocking
 // stream is closed while it is read. It asks the device what it has, at most once
-// a millisecond, and waits in Go: a goroutine that waits within C keeps others from
-// its processor until the scheduler notices, which on a machine with two of them made
-// packets some 20 ms late. Close waits for both, at most 300 ms. If the
+// a millisecond, and waits in Go, where that keeps nobody from a processor. Close
+// waits for both, at most 300 ms. If the
 // sound system hangs, the second one is stuck in it; it is left behind then,
 // touches nothing that is still in use, and ends when the sound system answers.
 //

@@ -29,7 +29,7 @@ type stream struct {
 	shaper   *shaper       // between buf and audio as this package has it
 	piece    []float32     // what a writer fills; interleaved stereo at 48 kHz
 	latency  time.Duration // from the device to this package or back
-	silent   int           // times in a row that the device didn't say what it has
+	poller   poller
 }
 
 // openStream opens a device at the rate asked for, or at the one it prefers.
@@ -167,34 +167,13 @@ func (s *stream) write(pcm []float32) (underrun bool, err error) {
 	return false, err
 }
 
-// How a pump waits for its device.
-const (
-	poll       = time.Millisecond // how often it looks at most; four times a piece if that is rarer
-	pollPieces = 8                // for how many pieces' time it looks
-	pollSilent = 10               // a device that said nothing for so many times in a row isn't asked for long
-)
-
 // await waits until a piece can be moved at once, or until moving it is to tell what
-// is wrong. A goroutine that waits within C keeps a processor from other goroutines
-// until the scheduler notices: two devices on a machine with two processors made
-// packets some 20 ms late.
+// is wrong.
 func (s *stream) await(p *pump) {
-	piece := s.lasts(len(s.buf))
-	step := max(poll, piece/4)
-	for waited := time.Duration(0); ; waited += step {
+	s.poller.wait(s.lasts(len(s.buf)), func() (part, whole bool) {
 		frames, err := s.available()
-		if frames > 0 {
-			s.silent = 0
-		}
-		if err != nil || frames*s.channels >= len(s.buf) || s.silent >= pollSilent || p.stopped() {
-			return
-		}
-		if waited >= pollPieces*piece {
-			s.silent++
-			return
-		}
-		p.sleep(step)
-	}
+		return frames > 0, err != nil || frames*s.channels >= len(s.buf) || p.stopped()
+	}, p.sleep)
 }
 
 // available is how many frames could be moved now without waiting.
