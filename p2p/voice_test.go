@@ -243,3 +243,35 @@ func TestALaneIsResetWhenItsOldestPacketIsTooLate(t *testing.T) {
 		pr.mu.Unlock()
 	})
 }
+
+// Several packets are acknowledged at once, but where our own voice carries it anyway
+// and nothing waits on the way that the sender had to hear of.
+func TestAcknowledgementsRideOnVoiceWhereNothingWaits(t *testing.T) {
+	const ms = time.Millisecond
+	now := time.Unix(1000, 0)
+	for name, c := range map[string]struct {
+		spoke time.Duration // ago
+		trips []time.Duration
+		want  int // packets until one is due
+	}{
+		"talking, calm":            {20 * ms, slices.Repeat([]time.Duration{50 * ms}, 20), ackTalking},
+		"talking, a queue":         {20 * ms, append(slices.Repeat([]time.Duration{50 * ms}, 20), slices.Repeat([]time.Duration{70 * ms}, rttRecent)...), ackPackets},
+		"talking, nothing known":   {20 * ms, nil, ackPackets},
+		"talking, few round trips": {20 * ms, slices.Repeat([]time.Duration{50 * ms}, rttRecent-1), ackPackets},
+		"listening":                {time.Second, slices.Repeat([]time.Duration{50 * ms}, 20), ackPackets},
+	} {
+		pt := &path{}
+		for i, trip := range c.trips {
+			pt.rtt.add(trip, now.Add(time.Duration(i)*20*ms))
+		}
+		p := &pair{state: stateJoined, wake: make(chan struct{}, 1), kick: make(chan struct{}, 1)}
+		p.sending.last = now.Add(-c.spoke)
+		got := 0
+		for ; !p.receiving.due && got < 10; got++ {
+			p.receiveLocked(pt, &laneMessage{hasVoice: true, number: uint16(got)}, now)
+		}
+		if got != c.want {
+			t.Errorf("%s: due after %d packets, want %d", name, got, c.want)
+		}
+	}
+}
