@@ -36,10 +36,9 @@ func (b Baseline) Save(path string) error {
 // whatever the noise.
 var worse = map[string]float64{"buffer": 2, "concealed": 0.05, "rate": 2, "stretched": 0.3, "age": 10}
 
-// certain is how many standard errors a difference is taken for more than noise: 5,
-// since some eighty figures are compared in each run, and their noise is known from
-// ten calls only (Student's t: one run in thirty fails by chance).
-const certain = 5
+// certain is how many standard errors a difference is taken for more than noise: 4,
+// since some eighty figures are compared in each run.
+const certain = 4
 
 // Worse says in words which figures are worse than the baseline's by more than
 // noise, which is the baseline's: what has become worse may have become noisier too,
