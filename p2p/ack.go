@@ -180,9 +180,10 @@ func (r *rttEstimate) queue() time.Duration {
 const calmMost = 10 * time.Millisecond
 
 // calm tells whether it is known that nothing waits on the way.
-func (r *rttEstimate) calm() bool {
-	return r.count >= rttRecent && r.typical()-r.shortest() < calmMost
-}
+func (r *rttEstimate) calm() bool { return r.count >= rttRecent && r.agreed() }
+
+// agreed tells whether most of the last samples are about the shortest.
+func (r *rttEstimate) agreed() bool { return r.typical()-r.shortest() < calmMost }
 
 // shortest is the lowest of all that are remembered.
 func (r *rttEstimate) shortest() time.Duration { return min(r.low, r.last) }

@@ -13,7 +13,7 @@ const (
 	pingSpare  = 15 * time.Second        // of silence on a path that carries no voice
 	lostAfter  = 2500 * time.Millisecond // without a sign of life or an answer a path is lost
 	rttSoon    = 300 * time.Millisecond  // the same until it was measured
-	rttSure    = 5                       // times
+	rttSure    = 5                       // times, or rttRecent where most took longer than the shortest
 	// pingMissing is less than there is between two pings that are answered.
 	pingMissing = time.Second
 	rttMaxAge   = 30 * time.Second // of a round-trip time before it is measured again
@@ -107,10 +107,10 @@ func (l *liveness) overdue(now time.Time) time.Duration {
 	return now.Sub(l.open)
 }
 
-// rttAge is how old the round-trip time may become: the first one may have waited
+// rttAge is how old the round-trip time may become: the first ones may have waited
 // for a retransmission, and who only listens measures it by this alone.
 func (pt *path) rttAge() time.Duration {
-	if pt.rtt.count < rttSure {
+	if n := pt.rtt.count; n < rttSure || n < rttRecent && !pt.rtt.agreed() {
 		return rttSoon
 	}
 	return rttMaxAge

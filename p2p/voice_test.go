@@ -275,3 +275,28 @@ func TestAcknowledgementsRideOnVoiceWhereNothingWaits(t *testing.T) {
 		}
 	}
 }
+
+// Of the first round trips on a link that loses some wait for retransmissions. Where
+// most did, it is measured again soon, so that nobody believes them for half a minute.
+func TestRoundTripsThatDisagreeAreMeasuredAgainSoon(t *testing.T) {
+	const ms = time.Millisecond
+	for name, c := range map[string]struct {
+		trips []time.Duration
+		want  time.Duration
+	}{
+		"none":            {nil, rttSoon},
+		"few":             {[]time.Duration{50 * ms, 50 * ms}, rttSoon},
+		"they agree":      {slices.Repeat([]time.Duration{50 * ms}, rttSure), rttMaxAge},
+		"two of five":     {[]time.Duration{50 * ms, 110 * ms, 50 * ms, 110 * ms, 50 * ms}, rttMaxAge},
+		"three of five":   {[]time.Duration{50 * ms, 110 * ms, 50 * ms, 110 * ms, 110 * ms}, rttSoon},
+		"it is like that": {[]time.Duration{50 * ms, 110 * ms, 110 * ms, 110 * ms, 110 * ms, 110 * ms, 110 * ms, 110 * ms, 110 * ms}, rttMaxAge},
+	} {
+		pt := &path{}
+		for i, trip := range c.trips {
+			pt.rtt.add(trip, time.Unix(1000, int64(i)))
+		}
+		if got := pt.rttAge(); got != c.want {
+			t.Errorf("%s: measured again after %v, want %v", name, got, c.want)
+		}
+	}
+}
