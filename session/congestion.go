@@ -34,13 +34,18 @@ type congestion struct {
 	after    time.Duration
 }
 
+// rates are what goes one way, in kb/s of IP packets.
+type rates struct {
+	sending     float64
+	least, most float64 // that can be sent there
+}
+
 func newCongestion() congestion { return congestion{limit: math.Inf(1), after: raiseAfter} }
 
 // look takes note of how long packets wait on the way, and of the round trip, while
-// sending kb/s, of at most that many, and reports whether the limit changed. That
-// the link refuses packets tells nothing: it does so in a stall and in a burst of
+// something is sent, and reports whether the limit changed. That the link refuses packets tells nothing: it does so in a stall and in a burst of
 // losses too.
-func (g *congestion) look(now time.Time, queue, rtt time.Duration, sending, most float64) bool {
+func (g *congestion) look(now time.Time, queue, rtt time.Duration, r rates) bool {
 	if g.calm.IsZero() {
 		g.calm = now
 	}
@@ -49,7 +54,7 @@ func (g *congestion) look(now time.Time, queue, rtt time.Duration, sending, most
 	}
 	if queue <= queueMost {
 		g.queued = time.Time{}
-		return g.rise(now, most)
+		return g.rise(now, r.most)
 	}
 	if g.queued.IsZero() {
 		g.queued = now
@@ -61,7 +66,7 @@ func (g *congestion) look(now time.Time, queue, rtt time.Duration, sending, most
 	if now.Sub(g.cut) < rtt+cutRest {
 		return false // what was done shows only when the queue is empty
 	}
-	g.fall(now, sending)
+	g.fall(now, r.sending, r.least)
 	return true
 }
 
@@ -79,8 +84,10 @@ func (g *congestion) suspected(now time.Time) bool {
 	return !g.queued.IsZero() || !g.cut.IsZero() && now.Sub(g.cut) < lossMemory
 }
 
-// fall lowers the limit: to what it was if it was raised a while ago.
-func (g *congestion) fall(now time.Time, sending float64) {
+// fall lowers the limit: to what it was if it was raised a while ago. It never is
+// lower than the least that can be sent: a queue that is there all the same is of
+// what was sent before, or by others, and it would take long to rise from there.
+func (g *congestion) fall(now time.Time, sending, least float64) {
 	g.cut, g.draining = now, true
 	if !g.raised.IsZero() && now.Sub(g.raised) < raiseProof {
 		g.raised = time.Time{}
@@ -90,7 +97,7 @@ func (g *congestion) fall(now time.Time, sending float64) {
 			return
 		}
 	}
-	g.limit = cutShare * min(g.limit, sending)
+	g.limit = max(cutShare*min(g.limit, sending), least)
 }
 
 // raisedFrom notes that more may be sent from now on than what is known to be

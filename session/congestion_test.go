@@ -27,7 +27,7 @@ func drive(g *congestion, r *road, d time.Duration, watch func(sent float64)) {
 	for range int(d / controlTick) {
 		sent := f.rate(present)
 		rtt := r.tick(sent)
-		g.look(r.now, r.queue, rtt, sent, f.rate(plan{copies: back(1, 2)}))
+		g.look(r.now, r.queue, rtt, f.rates(present))
 		present = f.choose(network{rtt: rtt, limit: g.allowed()}, present)
 		watch(f.rate(present))
 	}
@@ -93,8 +93,25 @@ func TestStallIsNoCongestion(t *testing.T) {
 		if i%50 < 2 {
 			queue = 200 * time.Millisecond
 		}
-		if g.look(now, queue, 50*time.Millisecond, 64, 120) {
+		if g.look(now, queue, 50*time.Millisecond, rates{64, 30, 120}) {
 			t.Fatalf("after %d ticks the limit is %.0f", i, g.limit)
 		}
+	}
+}
+
+// A queue that stays, since others fill it, is no reason for a limit below the least
+// that can be sent: it would take a minute more to come back from there.
+func TestTheLimitIsNeverBelowTheLeast(t *testing.T) {
+	g, now := newCongestion(), time.Unix(1000, 0)
+	r := rates{sending: 36, least: 35, most: 120}
+	for range 200 {
+		now = now.Add(controlTick)
+		g.look(now, 150*time.Millisecond, 200*time.Millisecond, r)
+	}
+	if g.limit != r.least {
+		t.Fatalf("the limit is %.0f kb/s after 20 s of a queue, want %.0f", g.limit, r.least)
+	}
+	if g.allowed() != 0 {
+		t.Error("more than the least may be sent into a queue")
 	}
 }

@@ -84,7 +84,7 @@ func (q *pcmQueue) stretch() {
 	if q.change < 0 {
 		q.queued = stretch.Accelerate(q.pcm[:q.queued], -q.change, false)
 	} else if q.queued+stretch.MaxChange <= len(q.pcm) {
-		q.queued = len(stretch.Expand(q.pcm[:q.queued]))
+		q.queued = len(stretch.Expand(q.pcm[:q.queued], false))
 	}
 	if q.queued != before {
 		q.change = 0

@@ -137,6 +137,11 @@ func (f voiceFormat) rate(p plan) float64 {
 	return packets*(packetOverhead+f.beside)*8/1000 + bitrate*(1+copies) + frames*copies*copyOverhead*8/1000
 }
 
+// rates is what a plan takes, and what the plans there are do.
+func (f voiceFormat) rates(p plan) rates {
+	return rates{sending: f.rate(p), least: f.rate(plan{lean: true, paired: true}), most: f.rate(plan{copies: back(1, 2)})}
+}
+
 // network is what is known of the way to a listener.
 type network struct {
 	loss  float64 // share of frames lost on the first try

@@ -359,8 +359,8 @@ func (p *player) stretch() {
 	switch p.wanted {
 	case jitter.Accelerate, jitter.AccelerateFast:
 		p.queued = stretch.Accelerate(p.pcm[:p.queued], p.most, p.wanted == jitter.AccelerateFast)
-	case jitter.Expand:
-		p.queued = len(stretch.Expand(p.pcm[:p.queued]))
+	case jitter.Expand, jitter.ExpandFast:
+		p.queued = len(stretch.Expand(p.pcm[:p.queued], p.wanted == jitter.ExpandFast))
 	case jitter.None:
 	}
 	p.wanted = jitter.None

@@ -135,14 +135,24 @@ func (c *conversation) look(p *peer, now time.Time, speaking bool) {
 		return
 	}
 	f := c.capture.format.on(path)
-	sending, most := f.rate(unpackPlan(p.listener.plan.Load())), f.rate(plan{copies: back(1, 2)})
+	r := f.rates(unpackPlan(p.listener.plan.Load()))
 	if speaking {
-		st.carries.look(now, max(0, queue-c.uplink.queue), path.RTT, sending, most)
+		st.carries.look(now, max(0, queue-c.uplink.queue), path.RTT, r)
 	}
-	if st.start.look(now, path, queue, speaking) {
-		st.carries.raisedFrom(now, sending)
+	st.begins(now, queue, speaking, r)
+	c.uplink.add(member{queue: queue, rtt: path.RTT, loss: st.last.network, rates: r, wants: st.wants})
+}
+
+// begins looks at how a start with little goes. After a queue what was lost until
+// then was too much, and tells nothing of the way.
+func (st *reportState) begins(now time.Time, queue time.Duration, speaking bool, r rates) {
+	if !st.start.look(now, st.path, queue, speaking) {
+		return
 	}
-	c.uplink.add(member{queue: queue, rtt: path.RTT, loss: st.last.network, sending: sending, most: most, wants: st.wants})
+	st.carries.raisedFrom(now, r.sending)
+	if st.start.waited {
+		st.loss, st.carries.cut = 0, now
+	}
 }
 
 // replan decides what a listener gets from now on.
@@ -195,6 +205,8 @@ type easyStart struct {
 	hard  bool      // a direct way whose round trip is long
 	relay bool      // it is that of a way through a relay
 	since time.Time // since when we speak and nothing waits; zero if something does
+
+	waited bool // there was a queue before it was over
 }
 
 const (
@@ -206,7 +218,7 @@ const (
 	clearRTT = 75 * time.Millisecond
 	// easyProof is how long nothing must wait on one whose round trip is longer: for
 	// it to be known whether anything gets lost too.
-	easyProof = time.Second
+	easyProof = 1500 * time.Millisecond
 )
 
 // look takes note of how long packets wait, and whether we speak, and reports whether
@@ -224,6 +236,7 @@ func (e *easyStart) look(now time.Time, path link.Path, queue time.Duration, spe
 	if e.hard {
 		quick = clearRTT
 	}
+	e.waited = e.waited || !e.over && queue > queueMost
 	switch {
 	case e.over:
 	case !relayed && known && path.RTT <= quick:

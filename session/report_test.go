@@ -70,10 +70,10 @@ func TestLittleIsSentAtFirstWhereMoreMayBeTooMuch(t *testing.T) {
 		proven bool            // it is known then that nothing waits
 	}{
 		"direct":                     {link.Direct, wait(1, 50*ms), nil, 0, false},
-		"direct, far":                {link.Direct, wait(1, 150*ms), nil, 10, true},
+		"direct, far":                {link.Direct, wait(1, 150*ms), nil, 15, true},
 		"direct, always a queue":     {link.Direct, wait(1, 150*ms), wait(20, 40*ms), never, false},
 		"direct, an answer was late": {link.Direct, append(wait(3, 130*ms), 60*ms), nil, 3, false},
-		"direct, and not much less":  {link.Direct, append(wait(3, 130*ms), 78*ms), nil, 10, true},
+		"direct, and not much less":  {link.Direct, append(wait(3, 130*ms), 78*ms), nil, 15, true},
 		"direct, unknown":            {link.Direct, wait(1, 0), nil, 5, true},
 		"relayed":                    {link.Relayed, wait(1, 50*ms), nil, 5, true},
 		"relayed, a queue at first":  {link.Relayed, wait(1, 50*ms), wait(3, 40*ms), 8, true},
@@ -114,6 +114,31 @@ func TestLittleIsSentAtFirstWhereMoreMayBeTooMuch(t *testing.T) {
 		now = now.Add(controlTick)
 		if moved.look(now, link.Path{Kind: link.Relayed, RTT: 50 * ms}, 0, false) || moved.over {
 			t.Fatal("it ended while nobody spoke")
+		}
+	}
+}
+
+// What was lost while a queue of the start was there says nothing of the way: copies,
+// which losses are a reason for otherwise, would bring the queue back.
+func TestLossesInAQueueOfTheStartAreForgotten(t *testing.T) {
+	const ms = time.Millisecond
+	f := formatOf(codec.Config{FrameDuration: 20 * ms})
+	for _, queued := range []time.Duration{0, 100 * ms} {
+		now := time.Now()
+		path := link.Path{Kind: link.Direct, RTT: 150 * ms}
+		st := reportState{reports: surelyReports, loss: 0.2, last: lossReport{network: 0.2, burst: 1}, carries: newCongestion(), path: path}
+		r := f.rates(plan{lean: true, paired: true})
+		st.begins(now, queued, true, r)
+		for !st.start.over {
+			now = now.Add(controlTick)
+			st.begins(now, 0, true, r)
+		}
+		n := st.network(now, false)
+		if queued > 0 && (n.loss != 0 || st.loss != 0) {
+			t.Errorf("after a queue of %v: a loss of %.2f, remembered as %.2f", queued, n.loss, st.loss)
+		}
+		if queued == 0 && n.loss != 0.2 {
+			t.Errorf("without a queue: a loss of %.2f, want what was reported", n.loss)
 		}
 	}
 }

@@ -35,7 +35,7 @@ type trial struct {
 // tries reports whether a trial is under way, which begins when most listeners
 // lose. Where less is lost by half in the end, the limit stays below what got
 // through; otherwise all is as it was.
-func (u *uplink) tries(now time.Time, sending float64) bool {
+func (u *uplink) tries(now time.Time, all rates) bool {
 	t := &u.trial
 	mean := 0.0
 	for _, m := range u.members {
@@ -50,7 +50,7 @@ func (u *uplink) tries(now time.Time, sending float64) bool {
 			return false
 		}
 		t.began, t.losing, t.before, t.loss, t.sum, t.n = now, time.Time{}, u.shared, mean, 0, 0
-		u.shared.fall(now, sending*(1-mean))
+		u.shared.fall(now, all.sending*(1-mean), all.least)
 		return true
 	}
 	if now.Sub(t.began) < trialLength {

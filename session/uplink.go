@@ -35,9 +35,8 @@ type uplink struct {
 type member struct {
 	queue, rtt time.Duration
 	loss       float64 // share of packets lost on the first try, as last reported
-	sending    float64 // kb/s
-	most       float64 // that it could be sent
-	wants      float64 // that it would be sent if there was no other
+	rates
+	wants float64 // kb/s that it would be sent if there was no other
 }
 
 func newUplink() uplink { return uplink{shared: newCongestion(), share: math.Inf(1)} }
@@ -60,17 +59,18 @@ func (u *uplink) look(now time.Time, speaking bool) {
 	slices.SortFunc(u.members, func(a, b member) int { return cmp.Compare(a.queue, b.queue) })
 	typical := u.members[n/4]
 	u.queue = typical.queue
-	sending, most := 0.0, 0.0
+	var all rates
 	for _, m := range u.members {
-		sending += m.sending
-		most += m.most
+		all.sending += m.sending
+		all.least += m.least
+		all.most += m.most
 	}
 	switch {
 	case !speaking:
 		u.since = time.Time{}
-	case !u.tries(now, sending):
-		u.shared.look(now, time.Duration(uplinkKeen*float64(u.queue)), typical.rtt, sending, most)
-		u.prove(now, sending)
+	case !u.tries(now, all):
+		u.shared.look(now, time.Duration(uplinkKeen*float64(u.queue)), typical.rtt, all)
+		u.prove(now, all.sending)
 	}
 	u.share = u.divide(u.allowed())
 }

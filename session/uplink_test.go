@@ -53,13 +53,13 @@ func (c *crowd) drive(d time.Duration, watch func(sent []float64)) {
 				way.tick(sent[i])
 				queue += way.queue
 			}
-			most := f.rate(plan{copies: back(1, 2)})
-			c.own[i].look(c.up.now, max(0, queue-before), rtt, sent[i], most)
+			r := f.rates(c.plan[i])
+			c.own[i].look(c.up.now, max(0, queue-before), rtt, r)
 			if tick%int(reportInterval/controlTick) == 0 {
 				c.heard[i] = lost // of the half second before, nearly
 			}
 			wants := f.rate(f.choose(c.network(i, rtt), c.plan[i]))
-			c.u.add(member{queue: queue, rtt: rtt, loss: c.heard[i], sending: sent[i], most: most, wants: wants})
+			c.u.add(member{queue: queue, rtt: rtt, loss: c.heard[i], rates: r, wants: wants})
 		}
 		c.u.look(c.up.now, true)
 		for i := range c.plan {
@@ -189,7 +189,7 @@ func TestLookingAtListenersAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		c.u.begin()
 		for range 16 {
-			c.u.add(member{queue: time.Millisecond, sending: 50, most: 100, wants: 64})
+			c.u.add(member{queue: time.Millisecond, rates: rates{50, 30, 100}, wants: 64})
 		}
 		c.u.look(c.up.now, true)
 	}); n > 0 {
@@ -274,7 +274,7 @@ func TestLossesOfOthersDontLimitTheUplink(t *testing.T) {
 			c.up.now = c.up.now.Add(controlTick)
 			u.begin()
 			for _, loss := range losses {
-				u.add(member{loss: loss, sending: 60, most: 100, wants: 60})
+				u.add(member{loss: loss, rates: rates{60, 30, 100}, wants: 60})
 			}
 			u.look(c.up.now, true)
 		}

@@ -40,7 +40,7 @@ func stretched(pcm []float32, every time.Duration) (out []float32, changes int) 
 			if changes%2 == 0 {
 				x = x[:stretch.Accelerate(x, stretch.MaxChange, false)]
 			} else {
-				x = stretch.Expand(x)
+				x = stretch.Expand(x, false)
 			}
 			if len(x) != piece {
 				changes++

@@ -26,9 +26,11 @@ const (
 	// were seen: one burst among few is no share yet.
 	doubt = 30
 
-	queueBuckets = 4   // median delay in buckets from which on packets are taken to wait in queues
-	queuePackets = 8   // needed to tell
-	queueTail    = 3.6 // the target then is at least that many times what three in four packets keep to, lately too
+	queueBuckets = 4    // median delay in buckets from which on packets are taken to wait in queues
+	queuePackets = 8    // needed to tell
+	queueTail    = 3.42 // the target then is that many times what three in four packets keep to, or more ...
+	queueRecent  = 1.3  // ... or that many times this, as three in four of the last ones do: few show less well ...
+	queueEnd     = 2.05 // ... or that many times what 95 in 100 keep to: where packets wait for each other alone the tail is short
 
 	// delaySlope is how much a millisecond of delay is taken to lower R beside
 	// what G.107 says, below 100 ms too. R. G. Cole and J. H. Rosenbluth, "Voice
@@ -195,13 +197,12 @@ func (e *estimator) choose(step int64) {
 	// what is late there is late in a row, and few packets don't show how
 	// long the tail is. Where few wait, they were lost and come back late at
 	// about the same time each.
-	floor := 0
-	if queued := e.packets.quantile(e.buckets, 0.5) - 1; queued >= queueBuckets && e.packets.packets() >= queuePackets {
-		most := min(e.packets.quantile(e.buckets, 0.75), e.packets.lately(0.75))
-		floor = int(queueTail*float64(most-1) + 0.5)
+	want := int64(e.packets.cheapest(e.costs[:e.buckets+1])) * bucket
+	if e.packets.quantile(e.buckets, 0.5) >= queueBuckets && e.packets.packets() >= queuePackets {
+		most := min(e.packets.quantile(e.buckets, 0.75), queueRecent*float64(e.packets.lately(0.75)))
+		want = max(want, int64(min(queueTail*most, queueEnd*e.packets.quantile(e.buckets, 0.95))*bucket))
 	}
-	best := max(e.packets.cheapest(e.costs[:e.buckets+1]), floor)
-	want := min(max(int64(best)*bucket, e.minDelay), e.maxTarget)
+	want = min(max(want, e.minDelay), e.maxTarget)
 	lowest := e.target - decayPerSecond*step/second
 	if e.packets.packets() < young {
 		lowest = min(lowest, max(e.target-youngDecay*step/second, e.startDelay))
@@ -307,17 +308,16 @@ func (h *histogram) lately(q float64) int {
 	return last[int(q*float64(n-1))] + 1
 }
 
-// quantile returns the number of buckets that cover the share q.
-func (h *histogram) quantile(buckets int, q float64) int {
-	sum := 0.0
+// quantile returns how many buckets cover the share q, where what is in each is
+// taken to be spread over it evenly: in whole ones the target would go up and down by
+// several of them.
+func (h *histogram) quantile(buckets int, q float64) float64 {
+	rest := q * h.total
 	for i := range buckets {
-		sum += h.share[i]
-		if sum >= q*h.total {
-			if sum == 0 {
-				return 0
-			}
-			return i + 1
+		if here := h.share[i]; here > 0 && here >= rest {
+			return float64(i) + rest/here
 		}
+		rest -= h.share[i]
 	}
-	return buckets
+	return float64(buckets)
 }

@@ -1,6 +1,8 @@
 package jitter
 
 import (
+	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -250,5 +252,51 @@ func TestAFirstLatePacketIsNotHeldAgainstTheNetwork(t *testing.T) {
 		if got := b.est.target; got > c.left {
 			t.Errorf("1.5 s after %d packets and %d late ones the target is %v", c.packets, c.packets/8, duration(got))
 		}
+	}
+}
+
+// Where the network holds everything back, what is left is lengthened at short
+// intervals and with a poorer match too: otherwise it would be guessed at. A packet or
+// two that are lost are no reason.
+func TestTheLastPacketInHandIsLengthenedAllTheSame(t *testing.T) {
+	for silence, want := range map[time.Duration]Stretch{40 * time.Millisecond: None, 80 * time.Millisecond: None, 100 * time.Millisecond: ExpandFast} {
+		b := New(Config{})
+		b.est.target = 100 * millisecond
+		b.play.level = 100 * millisecond
+		now := int64(second)
+		b.play.idle = false
+		b.lastAccepted = now - durationSamples(silence, 0)
+		b.play.lastStretch = now - 20*millisecond
+		if got, _ := b.stretch(now, 0); got != want {
+			t.Errorf("nothing came for %v: %v, want %v", silence, got, want)
+		}
+	}
+}
+
+// The target of jitter goes with the jitter, not in steps of several buckets: each
+// step up stays for a while, and is delay for nothing.
+func TestTheTargetOfJitterIsSteady(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	b := New(Config{})
+	const learn, packets = 2000, 30000
+	var sum, squares float64
+	last := int64(0)
+	for n := range int64(packets) {
+		sent := n * 20 * millisecond
+		at := max(sent+int64(r.ExpFloat64()*20*millisecond), last)
+		last = at
+		b.est.observe(at-sent, at)
+		if n < learn {
+			continue
+		}
+		ms := float64(b.est.target) / millisecond
+		sum += ms
+		squares += ms * ms
+	}
+	mean := sum / (packets - learn)
+	deviation := math.Sqrt(squares/(packets-learn) - mean*mean)
+	t.Logf("target of %.1f ms, standard deviation %.1f", mean, deviation)
+	if deviation > 5.5 {
+		t.Errorf("target of %.1f ms, standard deviation %.1f, want 5.5 at most", mean, deviation)
 	}
 }

@@ -95,6 +95,7 @@ const (
 	Accelerate             // shorten by one pitch period, if a good match is found
 	AccelerateFast         // shorten by one pitch period, with a poorer match too
 	Expand                 // lengthen by one pitch period
+	ExpandFast             // lengthen by one pitch period, with a poorer match too
 )
 
 // Decision is the answer of Pop.

@@ -111,13 +111,13 @@ func (c trial) stretch(b *Buffer, d Decision, queued int, r *rand.Rand) int {
 	period := 240 + r.IntN(240)
 	if c.stretchy != nil {
 		period = c.stretchy(r)
-	} else if r.IntN(4) == 0 {
+	} else if r.IntN(4) == 0 && d.Stretch != ExpandFast {
 		period = 0 // one block in four has no good match
 	}
 	if period == 0 {
 		return queued
 	}
-	if d.Stretch == Expand {
+	if d.Stretch == Expand || d.Stretch == ExpandFast {
 		b.Stretched(-period)
 		return queued + period
 	}

@@ -2,6 +2,8 @@ package jitter
 
 const (
 	stretchInterval = 50 * millisecond // between two stretches, NetEQ's
+	lastInterval    = 15 * millisecond // where nothing is in hand that would follow ...
+	lastSilence     = 90 * millisecond // and came for so long: more than the time of two long packets
 	// expandMargin below the target the delay is too small, which keeps
 	// Accelerate and Expand from answering each other.
 	expandMargin = millisecond * 5 / 2
@@ -39,7 +41,8 @@ func (b *Buffer) spare(q int64) int64 {
 // by that many samples at most.
 func (b *Buffer) stretch(t, q int64) (s Stretch, most int) {
 	p, target := &b.play, b.est.target
-	if t-p.lastStretch < stretchInterval {
+	last := b.last(t)
+	if t-p.lastStretch < stretchInterval && !(last && t-p.lastStretch >= lastInterval) {
 		return None, 0
 	}
 	spare := b.spare(q)
@@ -51,6 +54,8 @@ func (b *Buffer) stretch(t, q int64) (s Stretch, most int) {
 		s = AccelerateFast
 	case p.credit < longPeriod*creditShare:
 		return None, 0
+	case last:
+		s = ExpandFast
 	case spare >= leastSpare && !b.drained():
 		s = Accelerate
 	case spare < -expandMargin || b.drained():
@@ -93,6 +98,13 @@ func (b *Buffer) drained() bool {
 		left = last.ts + int64(last.samples) - b.play.ts
 	}
 	return b.est.target >= drainTarget && left < b.est.target/drainShare
+}
+
+// last tells whether nothing is in hand that follows what is played, though by the
+// target there should be: the network is holding packets back, and each millisecond
+// is one less to be guessed at.
+func (b *Buffer) last(t int64) bool {
+	return b.est.target >= drainTarget && !b.play.idle && len(b.order) == 0 && t-b.lastAccepted > lastSilence
 }
 
 // Stretched tells how many samples were removed (positive) or inserted

@@ -54,11 +54,11 @@ func Accelerate(pcm []float32, most int, fast bool) int {
 // Expand lengthens pcm by one pitch period, and returns the longer slice: pcm
 // itself with the rest of its capacity, or a new one if that is less than
 // MaxChange. It returns pcm as it is if it found no two consecutive periods
-// that are alike enough. Like Accelerate it changes the first 30 ms only and
+// that are alike enough; fast is content with less. Like Accelerate it changes the first 30 ms only and
 // keeps the first and the last sample.
-func Expand(pcm []float32) []float32 {
+func Expand(pcm []float32, fast bool) []float32 {
 	x := pcm[:min(len(pcm), window)]
-	lag := period(x, MaxChange, false)
+	lag := period(x, MaxChange, fast)
 	if lag == 0 {
 		return pcm
 	}
