@@ -13,6 +13,7 @@ const (
 	cutRest     = 1200 * time.Millisecond
 	cutShare    = 0.8 // of what was sent, less than the link carries, so that the queue drains
 	raiseShare  = 1.3
+	belowBad    = 0.9              // of what was too much
 	raiseAfter  = 15 * time.Second // without congestion; doubled each time that it comes back
 	raiseLatest = 4 * time.Minute  // at most
 	lossMemory  = 5 * time.Second  // for which losses are reported, and remembered, that a queue was the reason of
@@ -22,8 +23,10 @@ const (
 // congestion finds out how much a link carries, from how long its queue is. One
 // for each listener; its methods are called with the peer's lock held.
 type congestion struct {
-	limit float64 // kb/s of IP packets; +Inf while nothing shows one
-	good  float64 // what it was before the last raise
+	limit float64       // kb/s of IP packets; +Inf while nothing shows one
+	good  float64       // what it was before the last raise
+	bad   float64       // what was sent when it was lowered last
+	wary  time.Duration // for which after that as much isn't tried again
 
 	queued time.Time // since when there is a queue; zero if there is none
 
@@ -88,7 +91,7 @@ func (g *congestion) suspected(now time.Time) bool {
 // lower than the least that can be sent: a queue that is there all the same is of
 // what was sent before, or by others, and it would take long to rise from there.
 func (g *congestion) fall(now time.Time, sending, least float64) {
-	g.cut, g.draining = now, true
+	g.cut, g.draining, g.bad = now, true, sending
 	if !g.raised.IsZero() && now.Sub(g.raised) < raiseProof {
 		g.raised = time.Time{}
 		g.after = min(2*g.after, raiseLatest)
@@ -114,8 +117,15 @@ func (g *congestion) rise(now time.Time, most float64) bool {
 	if math.IsInf(g.limit, 1) || now.Sub(g.calm) < g.after {
 		return false
 	}
+	next := raiseShare * g.limit
+	if now.Sub(g.cut) < g.wary {
+		next = min(next, belowBad*g.bad)
+	}
+	if next <= g.limit {
+		return false
+	}
 	g.good, g.raised, g.calm = g.limit, now, now
-	if g.limit *= raiseShare; g.limit > most {
+	if g.limit = next; g.limit > most {
 		g.limit = math.Inf(1)
 	}
 	return true

@@ -17,6 +17,7 @@ const (
 	trialShows  = 1500 * time.Millisecond // of it: reports are of the time before
 	trialRest   = time.Minute             // after one that showed nothing; doubled each time
 	trialMost   = 16 * time.Minute        // at most
+	trialWorse  = 1.5                     // times the losses that a trial was about are others
 	trialCrowd  = 3                       // listeners: among fewer it is chance that all lose
 )
 
@@ -25,7 +26,7 @@ type trial struct {
 	losing time.Time // since when all lose; zero if they don't
 	began  time.Time // zero if none is under way
 	before congestion
-	loss   float64 // mean of all listeners then
+	loss   float64 // mean of all listeners when it began
 	sum    float64 // of such means, once it shows
 	n      int
 	rest   time.Duration
@@ -37,13 +38,10 @@ type trial struct {
 // through; otherwise all is as it was.
 func (u *uplink) tries(now time.Time, all rates) bool {
 	t := &u.trial
-	mean := 0.0
-	for _, m := range u.members {
-		mean += m.loss / float64(len(u.members))
-	}
+	mean := meanLoss(u.members)
 	if t.began.IsZero() {
 		wait := trialAfter
-		if !u.shared.raised.IsZero() && now.Sub(u.shared.raised) < raiseProof {
+		if u.raisedLately(now) {
 			wait = queueFor
 		}
 		if !t.due(now, u.members, u.queue, wait) {
@@ -71,11 +69,23 @@ func (u *uplink) tries(now time.Time, all rates) bool {
 	return false
 }
 
+// raisedLately tells whether losses are probably due to a raise.
+func (u *uplink) raisedLately(now time.Time) bool {
+	return !u.shared.raised.IsZero() && now.Sub(u.shared.raised) < raiseProof
+}
+
+func meanLoss(members []member) (mean float64) {
+	for _, m := range members {
+		mean += m.loss / float64(len(members))
+	}
+	return mean
+}
+
 // suspects tells whether most listeners lose a lot, and no trial has shown that it
-// is for other reasons.
+// is for other reasons: what it has shown is of as much as was lost then.
 func (t *trial) suspects(now time.Time, members []member, queue time.Duration) bool {
 	n := len(members)
-	if n < trialCrowd || now.Before(t.again) {
+	if n < trialCrowd || now.Before(t.again) && meanLoss(members) < trialWorse*t.loss+trialQueued {
 		return false
 	}
 	slices.SortFunc(members, func(a, b member) int { return cmp.Compare(a.loss, b.loss) })

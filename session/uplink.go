@@ -39,7 +39,15 @@ type member struct {
 	wants float64 // kb/s that it would be sent if there was no other
 }
 
-func newUplink() uplink { return uplink{shared: newCongestion(), share: math.Inf(1)} }
+// uplinkWary is how long isn't tried again what was too much for all: it is heard by
+// all. Who is alone on a way of its own risks its own share only.
+const uplinkWary = 2 * time.Minute
+
+func newUplink() uplink {
+	u := uplink{shared: newCongestion(), share: math.Inf(1)}
+	u.shared.wary = uplinkWary
+	return u
+}
 
 // begin starts a look at the listeners.
 func (u *uplink) begin() { u.members = u.members[:0] }

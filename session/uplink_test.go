@@ -283,3 +283,43 @@ func TestLossesOfOthersDontLimitTheUplink(t *testing.T) {
 		}
 	}
 }
+
+// A trial may come out wrong, for there is chance in losses. What it says is about as
+// much as was lost then: it is no reason to lose half of everything for a minute.
+func TestATrialThatCameOutWrongIsRepeatedWhereMoreIsLost(t *testing.T) {
+	c := newCrowd(8, 330)
+	c.drops = true
+	c.u.trial.loss, c.u.trial.again = 0.08, c.up.now.Add(time.Minute)
+	over := 0
+	c.drive(10*time.Second, func(sent []float64) {
+		all := 0.0
+		for _, s := range sent {
+			all += s
+		}
+		if all > 1.05*c.up.rate {
+			over++
+		}
+	})
+	if over == 0 || time.Duration(over)*controlTick > 2*time.Second {
+		t.Errorf("too much is sent for %v of 10 s", time.Duration(over)*controlTick)
+	}
+}
+
+// What was too much for all isn't tried again soon: all hear it.
+func TestWhatWasTooMuchForAllIsNotTriedAgainSoon(t *testing.T) {
+	g, now := newUplink().shared, time.Unix(1000, 0)
+	r := rates{sending: 500, least: 280, most: 940}
+	g.look(now, 0, 50*time.Millisecond, r)
+	g.fall(now, r.sending, r.least)
+	for tick := range int(5 * time.Minute / controlTick) {
+		now = now.Add(controlTick)
+		g.look(now, 0, 50*time.Millisecond, r)
+		early := time.Duration(tick)*controlTick < uplinkWary-time.Second
+		if early && g.allowed() >= r.sending {
+			t.Fatalf("%.0f kb/s may be sent after %d ticks, %.0f was too much", g.allowed(), tick, r.sending)
+		}
+	}
+	if g.allowed() < r.most {
+		t.Errorf("%.0f kb/s may be sent after 5 minutes without a loss, want %.0f", g.allowed(), r.most)
+	}
+}
