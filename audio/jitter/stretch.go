@@ -42,7 +42,7 @@ func (b *Buffer) spare(q int64) int64 {
 func (b *Buffer) stretch(t, q int64) (s Stretch, most int) {
 	p, target := &b.play, b.est.target
 	last := b.last(t)
-	if t-p.lastStretch < stretchInterval && !(last && t-p.lastStretch >= lastInterval) {
+	if t-p.lastStretch < stretchInterval && (!last || t-p.lastStretch < lastInterval) {
 		return None, 0
 	}
 	spare := b.spare(q)
