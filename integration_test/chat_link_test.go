@@ -44,7 +44,7 @@ func TestTwoProcessesTalkThroughALink(t *testing.T) {
 					t.Logf("%s to %s: %s", talker.name, listener.name, d.row(call.rate(linkem.Side(side))))
 					faults = append(faults, d.faults(c.concealed, c.buffer)...)
 					faults = append(faults, d.lateFaults()...)
-					faults = append(faults, growth(t, listener)...)
+					faults = append(faults, growth(t, listener, talker)...)
 				}
 				return faults
 			})
@@ -52,23 +52,32 @@ func TestTwoProcessesTalkThroughALink(t *testing.T) {
 	}
 }
 
-// growth is a fault if a process had more goroutines in the last third of a call
-// than in the one before. More lanes for a longer round trip are a few.
-func growth(t *testing.T, c *chatter) (faults []string) {
+// growth is a fault if a process had more goroutines in the last third of a call than
+// in the one before, beside one for each lane: those of either side become more when a
+// burst of losses is seen.
+func growth(t *testing.T, c, peer *chatter) (faults []string) {
 	t.Helper()
-	lines := c.lines(t)
-	lines = lines[:len(lines)-1] // the final one is of the moment in which it ended
-	third := len(lines) / 3
-	least := func(lines []chatlab.Line) chatlab.Line {
-		return slices.MinFunc(lines, func(a, b chatlab.Line) int { return a.Goroutines - b.Goroutines })
+	lines, theirs := c.lines(t), peer.lines(t)
+	last := min(len(lines), len(theirs)) - 1 // the final one is of the moment in which it ended
+	beside := make([]int, last)
+	for i := range beside {
+		beside[i] = lines[i].Goroutines - lanesOf(lines[i]) - lanesOf(theirs[i])
 	}
-	early, late := least(lines[third:2*third]), least(lines[2*third:])
-	t.Logf("%s: %d goroutines and %d MB in the second third of the call, %d and %d in the last", c.name,
-		early.Goroutines, early.RSS>>20, late.Goroutines, late.RSS>>20)
-	if early.Goroutines == 0 || late.Goroutines > early.Goroutines+5 || late.Goroutines < early.Goroutines-5 {
-		faults = append(faults, fmt.Sprintf("%s: %d goroutines, then %d", c.name, early.Goroutines, late.Goroutines))
+	third := last / 3
+	early, late := slices.Min(beside[third:2*third]), slices.Min(beside[2*third:])
+	t.Logf("%s: %d goroutines beside lanes in the second third of the call, %d in the last; %d and %d MB", c.name,
+		early, late, lines[third].RSS>>20, lines[last-1].RSS>>20)
+	if early <= 0 || late > early+5 || late < early-5 {
+		faults = append(faults, fmt.Sprintf("%s: %d goroutines beside lanes, then %d", c.name, early, late))
 	}
 	return faults
+}
+
+func lanesOf(l chatlab.Line) (n int) {
+	for _, p := range l.Peers {
+		n += p.Lanes
+	}
+	return n
 }
 
 func TestTwoProcessesTalkOverTCP(t *testing.T) {

@@ -46,8 +46,8 @@ type rates struct {
 func newCongestion() congestion { return congestion{limit: math.Inf(1), after: raiseAfter} }
 
 // look takes note of how long packets wait on the way, and of the round trip, while
-// something is sent, and reports whether the limit changed. That the link refuses packets tells nothing: it does so in a stall and in a burst of
-// losses too.
+// something is sent, and reports whether the limit changed. That the link refuses
+// packets tells nothing: it does so in a stall and in a burst of losses too.
 func (g *congestion) look(now time.Time, queue, rtt time.Duration, r rates) bool {
 	if g.calm.IsZero() {
 		g.calm = now

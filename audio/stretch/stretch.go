@@ -35,9 +35,9 @@ const (
 
 // Accelerate shortens pcm in place by one pitch period of at most that many
 // samples, and returns its new length. That is len(pcm) if it found no two
-// consecutive periods that are alike enough; fast is content with less. It changes the first 30 ms only, or
-// all of pcm if it is shorter: pcm should be all that is decoded and not yet
-// played. The first and the last sample stay what they are, so that it joins
+// consecutive periods that are alike enough; fast is content with less. It
+// changes the first 30 ms only, or all of pcm if it is shorter: pcm should be
+// all that is decoded and not yet played. The first and the last sample stay what they are, so that it joins
 // to what was played and to what comes.
 func Accelerate(pcm []float32, most int, fast bool) int {
 	x := pcm[:min(len(pcm), window)]
@@ -54,8 +54,8 @@ func Accelerate(pcm []float32, most int, fast bool) int {
 // Expand lengthens pcm by one pitch period, and returns the longer slice: pcm
 // itself with the rest of its capacity, or a new one if that is less than
 // MaxChange. It returns pcm as it is if it found no two consecutive periods
-// that are alike enough; fast is content with less. Like Accelerate it changes the first 30 ms only and
-// keeps the first and the last sample.
+// that are alike enough; fast is content with less. Like Accelerate it changes
+// the first 30 ms only and keeps the first and the last sample.
 func Expand(pcm []float32, fast bool) []float32 {
 	x := pcm[:min(len(pcm), window)]
 	lag := period(x, MaxChange, fast)
