@@ -92,7 +92,7 @@ func (g *congestion) suspected(now time.Time) bool {
 // what was sent before, or by others, and it would take long to rise from there.
 func (g *congestion) fall(now time.Time, sending, least float64) {
 	g.cut, g.draining, g.bad = now, true, sending
-	if !g.raised.IsZero() && now.Sub(g.raised) < raiseProof {
+	if g.raisedLately(now) {
 		g.raised = time.Time{}
 		g.after = min(2*g.after, raiseLatest)
 		if g.good < sending {
@@ -101,6 +101,11 @@ func (g *congestion) fall(now time.Time, sending, least float64) {
 		}
 	}
 	g.limit = max(cutShare*min(g.limit, sending), least)
+}
+
+// raisedLately tells whether congestion is probably due to a raise.
+func (g *congestion) raisedLately(now time.Time) bool {
+	return !g.raised.IsZero() && now.Sub(g.raised) < raiseProof
 }
 
 // raisedFrom notes that more may be sent from now on than what is known to be

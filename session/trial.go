@@ -41,7 +41,7 @@ func (u *uplink) tries(now time.Time, all rates) bool {
 	mean := meanLoss(u.members)
 	if t.began.IsZero() {
 		wait := trialAfter
-		if u.raisedLately(now) {
+		if u.shared.raisedLately(now) {
 			wait = queueFor
 		}
 		if !t.due(now, u.members, u.queue, wait) {
@@ -67,11 +67,6 @@ func (u *uplink) tries(now time.Time, all rates) bool {
 	t.rest = min(max(2*t.rest, trialRest), trialMost)
 	t.again = now.Add(t.rest)
 	return false
-}
-
-// raisedLately tells whether losses are probably due to a raise.
-func (u *uplink) raisedLately(now time.Time) bool {
-	return !u.shared.raised.IsZero() && now.Sub(u.shared.raised) < raiseProof
 }
 
 func meanLoss(members []member) (mean float64) {
