@@ -234,6 +234,28 @@ func TestNothingIsAllocated(t *testing.T) {
 	}
 }
 
+// A hoarse voice repeats itself less well: fast is content with that.
+func TestFastIsContentWithAPoorerMatch(t *testing.T) {
+	hoarse := vowel(1440, 150)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range hoarse {
+		hoarse[i] += float32(0.07 * r.NormFloat64())
+	}
+	pcm := func() []float32 { return append(make([]float32, 0, 1440+MaxChange), hoarse...) }
+	if n := len(Expand(pcm(), false)); n != 1440 {
+		t.Errorf("lengthened to %d with a match that isn't good", n)
+	}
+	if n := len(Expand(pcm(), true)); n <= 1440 {
+		t.Error("not lengthened, fast")
+	}
+	if n := Accelerate(pcm(), MaxChange, false); n != 1440 {
+		t.Errorf("shortened to %d with a match that isn't good", n)
+	}
+	if n := Accelerate(pcm(), MaxChange, true); n >= 1440 {
+		t.Error("not shortened, fast")
+	}
+}
+
 func FuzzStretch(f *testing.F) {
 	f.Add([]byte("some bytes"), 1440, 0.1)
 	f.Add([]byte{0, 255}, 481, 1e30)
