@@ -41,14 +41,27 @@ type liveness struct {
 	pinged  time.Time // when the peer last asked
 	urgent  bool      // the peer seems to miss our answers
 
-	open   time.Time // the first question without an answer to it or to a later one; zero if there is none
-	latest time.Time // the last question
+	open     time.Time // the first question without an answer to it or to a later one; zero if there is none
+	latest   time.Time // the last question
+	answered time.Time // the last one that has an answer
+	pauses   [16]pause // the last ones between questions, a ring
+	paused   int       // how many there were
 }
+
+// pause is a time in which nothing was asked.
+type pause struct{ from, to time.Time }
+
+// pauseLeast is the shortest that counts: packets of voice come closer.
+const pauseLeast = 100 * time.Millisecond
 
 // question notes that something was sent at a time that is to be answered.
 func (l *liveness) question(at time.Time) {
 	if l.open.IsZero() {
 		l.open = at
+	}
+	if at.Sub(l.latest) >= pauseLeast {
+		l.pauses[l.paused%len(l.pauses)] = pause{l.latest, at}
+		l.paused++
 	}
 	l.latest = at
 }
@@ -56,19 +69,30 @@ func (l *liveness) question(at time.Time) {
 // answer notes the answer to what was sent at a time.
 func (l *liveness) answer(asked time.Time) {
 	l.trial = false
+	l.answered = laterOf(l.answered, asked)
 	switch {
 	case l.open.IsZero():
 	case !asked.Before(l.latest):
 		l.open = time.Time{}
-	case asked.After(l.open):
-		l.open = asked // what was sent next is not much later
+	case !asked.Before(l.open):
+		l.open = l.next(asked)
 	}
+}
+
+// next is when, about, the first question after one that has an answer was asked.
+func (l *liveness) next(asked time.Time) time.Time {
+	for i := range min(l.paused, len(l.pauses)) {
+		if p := l.pauses[(l.paused-1-i)%len(l.pauses)]; !asked.Before(p.from) && asked.Before(p.to) {
+			return p.to
+		}
+	}
+	return asked // it was asked at once, as packets of voice are
 }
 
 // forget drops the questions of a stay that is over: nobody answers them any more,
 // and what is asked in the next one isn't in doubt for that.
 func (l *liveness) forget() {
-	l.open, l.trial, l.lost = time.Time{}, false, false
+	l.open, l.answered, l.trial, l.lost = time.Time{}, time.Time{}, false, false
 }
 
 // ping notes a new ping and returns its id.
@@ -129,6 +153,12 @@ func (pt *path) inDoubt(now time.Time) bool {
 	return pt.alive.overdue(now) > pt.doubtLimit()
 }
 
+// failsLocked reports whether an answer is overdue for so long that the path is lost,
+// whatever arrives on it.
+func (pt *path) failsLocked(now time.Time) bool {
+	return pt.alive.overdue(now) >= lostAfter || pt.alive.trial && pt.inDoubt(now)
+}
+
 // heardLocked notes that something arrived on a path.
 func (p *pair) heardLocked(pt *path, at time.Time) {
 	l := &pt.alive
@@ -139,7 +169,7 @@ func (p *pair) heardLocked(pt *path, at time.Time) {
 		l.open = time.Time{} // the questions were lost in the same hole
 	}
 	l.heard = at
-	if l.lost && l.overdue(at) < lostAfter {
+	if l.lost && !pt.failsLocked(at) {
 		l.lost = false
 		p.sending.stall.end()
 		p.wakeUp()
@@ -207,7 +237,7 @@ func (p *pair) judgeLifeLocked(pt *path, now time.Time) time.Time {
 		silence += pingSpare // it is asked more rarely
 	}
 	next := l.heard.Add(silence)
-	if !l.lost && (!now.Before(next) || l.overdue(now) >= lostAfter || l.trial && pt.inDoubt(now)) {
+	if !l.lost && (!now.Before(next) || pt.failsLocked(now)) {
 		l.lost = true
 		p.dropLanesLocked(pt, codeTooLate)
 		p.debugLocked("path is lost", "remote", pt.class.remote)

@@ -3,6 +3,7 @@ package p2p
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,4 +120,58 @@ func TestASpareConnectionCostsLittle(t *testing.T) {
 			t.Errorf("idle: %.0f b/s sent, %.0f b/s received, want at most 1000", sent, received)
 		}
 	})
+}
+
+// A queue that delays all answers by more than a second is no reason to change between
+// two connections that both wait in it, or to make more of them, which would wait there
+// too.
+func TestALongQueueIsNoReasonForAnotherConnection(t *testing.T) {
+	var extra atomic.Int64
+	cfg := p2ptest.Config{BitsPerSecond: 1e10, Fate: func(_, _ int, _ time.Duration, _ int) (time.Duration, bool) {
+		return 30*time.Millisecond + time.Duration(extra.Load()), true
+	}}
+	inBubble(t, cfg, Config{}, func(t *testing.T, net *p2ptest.Network, e []*end) {
+		a, b := e[0], e[1]
+		twoConnections(t, net, a, b)
+		defer a.talkBeside(b, 12*50, 20*time.Millisecond)()
+		defer b.talkBeside(a, 12*50, 20*time.Millisecond)()
+		time.Sleep(3 * time.Second)
+		before := [2]link.Stats{a.Stats(b.id), b.Stats(a.id)}
+		for range 60 { // it grows by 0.6 s in 3 s, each way
+			extra.Add(int64(10 * time.Millisecond))
+			time.Sleep(50 * time.Millisecond)
+		}
+		time.Sleep(5 * time.Second)
+		for i, s := range []link.Stats{a.Stats(b.id), b.Stats(a.id)} {
+			if n := s.PathChanges - before[i].PathChanges; n > 0 {
+				t.Errorf("end %d changed its path %d times", i, n)
+			}
+		}
+		for i, p := range []*pair{a.pair(b.id), b.pair(a.id)} {
+			p.mu.Lock()
+			if n := len(p.paths); n != 2 {
+				t.Errorf("end %d has %d paths, want 2", i, n)
+			}
+			p.mu.Unlock()
+		}
+	})
+}
+
+// An answer is awaited since the first question that has none, also where some time
+// passed after the one before, which has one.
+func TestAnAnswerIsAwaitedSinceItsQuestion(t *testing.T) {
+	var l liveness
+	began := time.Now()
+	at := func(ms int) time.Time { return began.Add(time.Duration(ms) * time.Millisecond) }
+	asked := []int{0, 20, 40, 1000, 1020, 2500}
+	for _, ms := range asked {
+		l.question(at(ms))
+	}
+	const now = 3000
+	for _, c := range []struct{ answered, since int }{{0, 0}, {20, 20}, {40, 1000}, {20, 1000}, {1000, 1000}, {1020, 2500}, {2500, now}} {
+		l.answer(at(c.answered))
+		if got := l.overdue(at(now)); got != at(now).Sub(at(c.since)) {
+			t.Errorf("after the answer to what was asked at %d ms another is awaited for %v, want since %d ms", c.answered, got, c.since)
+		}
+	}
 }

@@ -161,7 +161,8 @@ func (p *pair) epochLocked() uint64 {
 }
 
 // chooseLocked returns the path to use. One that answers is left only for a
-// better one, and one that is in doubt for any that was heard of since.
+// better one, and one that is in doubt for any that answered what it was asked since:
+// what is heard on another may be late too, where both wait in one queue.
 func (p *pair) chooseLocked(now time.Time) *path {
 	best := p.best
 	if best != nil && !best.usable() {
@@ -171,10 +172,10 @@ func (p *pair) chooseLocked(now time.Time) *path {
 	var other *path
 	for _, pt := range p.paths {
 		switch {
-		case pt == best || !pt.usable() || pt.inDoubt(now):
-		case doubt && pt.alive.heard.Before(best.alive.open):
+		case pt == best || !pt.usable() || best != nil && pt.inDoubt(now):
+		case doubt && !pt.alive.answered.After(best.alive.open):
 		case best != nil && now.Sub(pt.alive.doubted) < trustAfter:
-		case other == nil || pt.rank(now) > other.rank(now):
+		case other == nil || pt.preferred(other, now):
 			other = pt
 		}
 	}
@@ -182,6 +183,15 @@ func (p *pair) chooseLocked(now time.Time) *path {
 		return best
 	}
 	return other
+}
+
+// preferred reports whether a path is a better one to use than another: one that
+// answers is.
+func (pt *path) preferred(o *path, now time.Time) bool {
+	if doubt := pt.inDoubt(now); doubt != o.inDoubt(now) {
+		return !doubt
+	}
+	return pt.rank(now) > o.rank(now)
 }
 
 // reasonLocked says why there is no path.

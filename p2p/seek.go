@@ -173,7 +173,7 @@ func (p *pair) seekLocked(s *seeking, a aim, now time.Time) time.Time {
 		pair: p, state: s, aim: a, ctx: p.ctx,
 		direct:   slices.Clone(p.addrs),
 		doubtful: map[peer.ID]bool{},
-		hopeless: p.best == nil || p.best.alive.overdue(now) > p.best.doubtLimit()+hopeless,
+		hopeless: p.best == nil || p.best.hopeless(now),
 	}
 	for _, pt := range p.paths {
 		if id := relayOf(pt.conn.RemoteMultiaddr()); id != "" && (pt.alive.lost || pt.inDoubt(now)) {
@@ -185,6 +185,14 @@ func (p *pair) seekLocked(s *seeking, a aim, now time.Time) time.Time {
 	}
 	p.wg.Go(next.run)
 	return now.Add(time.Hour)
+}
+
+// hopeless reports whether a path hasn't answered for so long that a handshake beside
+// it is better than to wait. While something arrives on it that may only add to a
+// queue: one whose other direction alone is dead is lost soon.
+func (pt *path) hopeless(now time.Time) bool {
+	l := &pt.alive
+	return l.overdue(now) > pt.doubtLimit()+hopeless && now.Sub(l.heard) > hopeless
 }
 
 // delayOf is how long a search waits once its aim is clear.

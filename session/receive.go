@@ -45,6 +45,9 @@ func (c *conversation) PathChanged(id identity.PeerID, path link.Path) {
 	if moved || back {
 		p.report.carries = newCongestion()
 	}
+	if back {
+		p.report.start = easyStart{} // what comes after an interruption may be a new connection
+	}
 	var events []Event
 	if fresh {
 		if p.greeting.announced {

@@ -206,7 +206,9 @@ type easyStart struct {
 	relay bool      // it is that of a way through a relay
 	since time.Time // since when we speak and nothing waits; zero if something does
 
-	waited bool // there was a queue before it was over
+	began  time.Time     // when it was looked at first while we spoke
+	rtt    time.Duration // the shortest round trip since; 0 until one is known
+	waited bool          // there was a queue before it was over
 }
 
 const (
@@ -219,6 +221,12 @@ const (
 	// easyProof is how long nothing must wait on one whose round trip is longer: for
 	// it to be known whether anything gets lost too.
 	easyProof = 1500 * time.Millisecond
+	// easyShorter is by how much a round trip gets shorter while a queue goes that
+	// was there before the first one was measured.
+	easyShorter = 10 * time.Millisecond
+	// easyUnknown is how long the first round trip is waited for: one who never
+	// answers should be heard well too.
+	easyUnknown = 3 * time.Second
 )
 
 // look takes note of how long packets wait, and whether we speak, and reports whether
@@ -233,6 +241,13 @@ func (e *easyStart) look(now time.Time, path link.Path, queue time.Duration, spe
 	if !relayed && known {
 		proof = easyProof
 	}
+	if e.began.IsZero() && speaking {
+		e.began = now
+	}
+	shorter := known && path.RTT < e.rtt-easyShorter
+	if shorter || e.rtt == 0 {
+		e.rtt = path.RTT
+	}
 	if e.hard {
 		quick = clearRTT
 	}
@@ -241,7 +256,7 @@ func (e *easyStart) look(now time.Time, path link.Path, queue time.Duration, spe
 	case e.over:
 	case !relayed && known && path.RTT <= quick:
 		e.over = true
-	case !speaking, relayed && !known, queue > queueMost/2:
+	case !speaking, relayed && !known, !known && now.Sub(e.began) < easyUnknown, shorter && !relayed, queue > queueMost/2:
 		e.since = time.Time{}
 	case e.since.IsZero():
 		e.since, e.hard = now, known && !relayed

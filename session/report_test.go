@@ -71,18 +71,20 @@ func TestLittleIsSentAtFirstWhereMoreMayBeTooMuch(t *testing.T) {
 	}{
 		"direct":                     {link.Direct, wait(1, 50*ms), nil, 0, false},
 		"direct, far":                {link.Direct, wait(1, 150*ms), nil, 15, true},
-		"direct, always a queue":     {link.Direct, wait(1, 150*ms), wait(20, 40*ms), never, false},
+		"direct, always a queue":     {link.Direct, wait(1, 150*ms), wait(40, 40*ms), never, false},
 		"direct, an answer was late": {link.Direct, append(wait(3, 130*ms), 60*ms), nil, 3, false},
-		"direct, and not much less":  {link.Direct, append(wait(3, 130*ms), 78*ms), nil, 15, true},
-		"direct, unknown":            {link.Direct, wait(1, 0), nil, 5, true},
+		"direct, and not much less":  {link.Direct, append(wait(3, 130*ms), 78*ms), nil, 19, true},
+		"direct, a queue goes":       {link.Direct, []time.Duration{400 * ms, 350 * ms, 300 * ms, 250 * ms, 200 * ms, 150 * ms, 145 * ms}, nil, 21, true},
+		"direct, known late":         {link.Direct, append(wait(12, 0), 150*ms), nil, 27, true},
+		"direct, unknown":            {link.Direct, wait(1, 0), nil, 35, true},
 		"relayed":                    {link.Relayed, wait(1, 50*ms), nil, 5, true},
 		"relayed, a queue at first":  {link.Relayed, wait(1, 50*ms), wait(3, 40*ms), 8, true},
-		"relayed, always a queue":    {link.Relayed, wait(1, 50*ms), wait(20, 40*ms), never, false},
+		"relayed, always a queue":    {link.Relayed, wait(1, 50*ms), wait(40, 40*ms), never, false},
 		"relayed, unknown":           {link.Relayed, wait(1, 0), nil, never, false},
 	} {
 		now := time.Now()
 		st := reportState{reports: surelyReports, carries: newCongestion(), path: link.Path{Kind: c.kind}}
-		for tick := range 20 {
+		for tick := range 40 {
 			st.path.RTT = c.rtts[min(tick, len(c.rtts)-1)]
 			queue := time.Duration(0)
 			if tick < len(c.queues) {

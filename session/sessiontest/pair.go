@@ -149,7 +149,7 @@ func (p *pair) pathLocked() link.Path {
 		path.Kind, path.Lanes = out.cfg.Kind, out.cfg.Lanes
 		path.Transport = "memory"
 		path.Remote = "memory/" + p.peer.String()
-		path.RTT = out.cfg.Delay + back.cfg.Delay
+		path.RTT = max(out.cfg.Delay+back.cfg.Delay, time.Microsecond) // 0 is unknown
 	}
 	return path
 }
