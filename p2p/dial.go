@@ -9,6 +9,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+
+	"github.com/parley-voice/parley/p2p/link"
 )
 
 // Times of dialing.
@@ -21,7 +23,13 @@ const (
 	dialPatient = 10 * time.Minute       // after a loss: a second or two between attempts
 	dialMost    = 30 * time.Second       // longest rest later; chance adds up to as much again
 	dialBlind   = time.Second            // between looks whether an address is known now
-	dialWait    = 250 * time.Millisecond // for which the larger peer ID lets the smaller one dial first
+	// dialWait is for how long the larger peer ID lets the smaller one dial first. Two
+	// handshakes at once take twice as long on a thin link: one of 60 kb/s carries one in
+	// a second.
+	dialWait = time.Second
+	// dialSoon is the same where the smaller one may be unable to, since we are behind
+	// a NAT, or after a connection was lost.
+	dialSoon = 250 * time.Millisecond
 )
 
 // dialing is the state of connecting to a peer. The pair's mu guards it.
@@ -30,15 +38,34 @@ type dialing struct {
 	at      time.Time // of the next attempt
 	rest    time.Duration
 	running bool
-	slow    bool // the last attempt that succeeded took long
+	giveUp  context.CancelFunc // ends the attempt that is running; nil if there is none
+	slow    bool               // the last attempt that succeeded took long
 	err     error
 	noAddrs bool
 }
 
-func (d *dialing) start(now time.Time, wait bool) {
-	*d = dialing{since: now, at: now, running: d.running, slow: d.slow}
-	if wait {
-		d.at = now.Add(dialWait)
+// start begins anew, with the first attempt after a while.
+func (d *dialing) start(now time.Time, wait time.Duration) {
+	*d = dialing{since: now, at: now.Add(wait), running: d.running, giveUp: d.giveUp, slow: d.slow}
+}
+
+// dialRest is how long this side waits for the other one to dial first. again is
+// after a connection was lost.
+func (p *pair) dialRest(again bool) time.Duration {
+	switch {
+	case p.smaller:
+		return 0
+	case again, p.t.node.where().nat:
+		return dialSoon
+	}
+	return dialWait
+}
+
+// dialedLocked gives up an attempt to connect that runs, since the peer was faster: a
+// second connection is of no use, and its handshake is in the way of what is said.
+func (p *pair) dialedLocked(class connClass, dir network.Direction) {
+	if p.dial.giveUp != nil && dir == network.DirInbound && class.kind != link.Relayed {
+		p.dial.giveUp()
 	}
 }
 
@@ -86,14 +113,24 @@ func (p *pair) runDial() {
 	if s, ok := h.Network().(interface{ Backoff() *swarm.DialBackoff }); ok {
 		s.Backoff().Clear(p.id) // it would refuse for 5 s and more
 	}
+	known := len(h.Peerstore().Addrs(p.id)) > 0
 	p.mu.Lock()
+	if p.dial.noAddrs && known && !p.smaller {
+		// Both may have learnt of each other at the same moment, and the other one
+		// sees it within dialBlind.
+		p.dial.running, p.dial.noAddrs, p.dial.at = false, false, time.Now().Add(dialBlind+p.dialRest(false))
+		p.wakeUp()
+		p.mu.Unlock()
+		return
+	}
 	patience := dialThin
 	if p.far != 0 && !p.dial.slow {
 		patience = dialTimeout
 	}
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	p.dial.giveUp = cancel
 	p.mu.Unlock()
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	var err error
 	switch p.t.node.cfg.Relaying {
 	case OnlyRelayed:
@@ -105,28 +142,30 @@ func (p *pair) runDial() {
 	}
 	cancel()
 
-	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	d := &p.dial
-	d.running, d.err, d.noAddrs = false, err, errors.Is(err, swarm.ErrNoAddresses)
+	p.dial.ended(began, time.Now(), p.far != 0, err)
+	p.dirty.Store(true)
+	p.wakeUp()
+}
+
+// ended decides, after an attempt, when there is to be another. met says that the
+// peer was here, and is awaited.
+func (d *dialing) ended(began, now time.Time, met bool, err error) {
+	d.running, d.giveUp, d.err, d.noAddrs = false, nil, err, errors.Is(err, swarm.ErrNoAddresses)
 	if err == nil {
 		d.slow = now.Sub(began) > dialSlow
 	}
 	switch {
 	case now.Sub(d.since) < dialEager:
 		d.rest = dialFast
-	case p.far != 0 && now.Sub(d.since) < dialPatient:
-		d.rest = time.Second // it was here, and is awaited
+	case met && now.Sub(d.since) < dialPatient:
+		d.rest = time.Second
 	default:
 		d.rest = min(max(2*d.rest, time.Second), dialMost)
 	}
 	d.at = now.Add(d.rest + rand.N(d.rest))
 	if d.noAddrs {
-		// Both may learn of each other at the same moment: the one that waits
-		// goes on waiting.
 		d.at = now.Add(dialBlind)
 	}
-	p.dirty.Store(true)
-	p.wakeUp()
 }

@@ -276,3 +276,31 @@ func TestReasonOfAHostThatWasClosed(t *testing.T) {
 	_ = ha.Close()
 	waitFor(t, 5*time.Second, "a reason", func() bool { return a.Path(b.id).Reason == "not connected: our own host is closed" })
 }
+
+// Where both know each other's addresses one handshake is enough, also where it takes
+// longer than the larger peer ID waits: its own is given up then.
+func TestTwoWhoDialEachOtherHaveOneConnection(t *testing.T) {
+	for name, cfg := range map[string]p2ptest.Config{
+		"quick": {Delay: 10 * time.Millisecond},
+		"thin":  {Delay: 30 * time.Millisecond, BitsPerSecond: 60e3},
+		"far":   {Delay: 600 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, cfg, Config{}, func(t *testing.T, net *p2ptest.Network, e []*end) {
+				a, b := e[0], e[1]
+				net.Introduce(0, 1)
+				net.Introduce(1, 0)
+				a.join(b)
+				b.join(a)
+				took := waitFor(t, 6*time.Second, "both to be reached", func() bool { return a.hasPath(b) && b.hasPath(a) })
+				time.Sleep(10 * time.Second)
+				for i, o := range []*end{b, a} {
+					if n := len(net.Host(i).Network().ConnsToPeer(o.id)); n != 1 {
+						t.Errorf("end %d has %d connections, want 1", i, n)
+					}
+				}
+				t.Logf("reached after %v, %d bytes sent", took, net.Bytes(0).IPBytesSent())
+			})
+		})
+	}
+}

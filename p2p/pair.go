@@ -119,7 +119,7 @@ func newPair(t *Transport, id peer.ID, h link.Handler) *pair {
 	now := time.Now()
 	p.view = link.Path{Reason: "not connected", Since: now}
 	p.dirty.Store(true)
-	p.dial.start(now, !p.smaller)
+	p.dial.start(now, p.dialRest(false))
 	return p
 }
 

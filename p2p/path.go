@@ -87,6 +87,7 @@ func (p *pair) pathOfLocked(c network.Conn) *path {
 	p.judgeKindLocked(pt)
 	pt.senior = p.smaller == (c.Stat().Direction == network.DirOutbound)
 	p.paths = append(p.paths, pt)
+	p.dialedLocked(class, c.Stat().Direction)
 	if p.giveWay != nil && class.kind == link.Relayed && c.Stat().Direction == network.DirInbound {
 		p.giveWay()
 	}
@@ -99,7 +100,7 @@ func (p *pair) removePathLocked(pt *path, now time.Time) {
 	p.endPathLocked(pt, codeSuperseded)
 	p.paths = slices.DeleteFunc(p.paths, func(o *path) bool { return o == pt })
 	if len(p.paths) == 0 {
-		p.dial.start(now, !p.smaller)
+		p.dial.start(now, p.dialRest(true))
 	}
 }
 
