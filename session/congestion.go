@@ -16,6 +16,7 @@ const (
 	belowBad    = 0.9              // of what was too much
 	raiseAfter  = 15 * time.Second // without congestion; doubled each time that it comes back
 	raiseLatest = 4 * time.Minute  // at most
+	climbAfter  = time.Second      // the same at the start, where the first raises are expected
 	lossMemory  = 5 * time.Second  // for which losses are reported, and remembered, that a queue was the reason of
 	raiseProof  = 20 * time.Second // after a raise congestion is due to it: how much speech takes varies by the sentence
 )
@@ -57,6 +58,9 @@ func (g *congestion) look(now time.Time, queue, rtt time.Duration, r rates) bool
 	}
 	if queue <= queueMost {
 		g.queued = time.Time{}
+		if g.after < raiseAfter && queue > queueMost/2 {
+			g.calm = now // it may be growing
+		}
 		return g.rise(now, r.most)
 	}
 	if g.queued.IsZero() {
@@ -92,9 +96,13 @@ func (g *congestion) suspected(now time.Time) bool {
 // what was sent before, or by others, and it would take long to rise from there.
 func (g *congestion) fall(now time.Time, sending, least float64) {
 	g.cut, g.draining, g.bad = now, true, sending
+	climbs := g.after < raiseAfter
+	g.after = max(g.after, raiseAfter)
 	if g.raisedLately(now) {
 		g.raised = time.Time{}
-		g.after = min(2*g.after, raiseLatest)
+		if !climbs {
+			g.after = min(2*g.after, raiseLatest)
+		}
 		if g.good < sending {
 			g.limit = g.good
 			return
@@ -116,6 +124,14 @@ func (g *congestion) raisedFrom(now time.Time, good float64) {
 	}
 }
 
+// climb begins to raise the limit step by step, from what is known to be carried.
+func (g *congestion) climb(now time.Time, good float64) {
+	if math.IsInf(g.limit, 1) {
+		g.limit, g.good, g.raised = raiseShare*good, good, now
+		g.calm, g.after = now, climbAfter
+	}
+}
+
 // rise raises the limit when it was calm for long enough; beyond the most that
 // could be sent there is none.
 func (g *congestion) rise(now time.Time, most float64) bool {
@@ -131,7 +147,7 @@ func (g *congestion) rise(now time.Time, most float64) bool {
 	}
 	g.good, g.raised, g.calm = g.limit, now, now
 	if g.limit = next; g.limit > most {
-		g.limit = math.Inf(1)
+		g.limit, g.after = math.Inf(1), max(g.after, raiseAfter)
 	}
 	return true
 }

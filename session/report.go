@@ -149,7 +149,11 @@ func (st *reportState) begins(now time.Time, queue time.Duration, speaking bool,
 	if !st.start.look(now, st.path, queue, speaking) {
 		return
 	}
-	st.carries.raisedFrom(now, r.sending)
+	if st.start.hard {
+		st.carries.climb(now, r.sending)
+	} else {
+		st.carries.raisedFrom(now, r.sending)
+	}
 	if st.start.waited {
 		st.loss, st.carries.cut = 0, now
 	}
