@@ -9,6 +9,7 @@ import (
 // since voice needs little, and what it needs doesn't grow.
 const (
 	queueMost   = 60 * time.Millisecond  // that packets may wait on the way
+	queueRaised = 35 * time.Millisecond  // the same after a raise
 	queueFor    = 300 * time.Millisecond // for so long: shorter is a stall
 	cutRest     = 1200 * time.Millisecond
 	cutShare    = 0.8 // of what was sent, less than the link carries, so that the queue drains
@@ -56,7 +57,11 @@ func (g *congestion) look(now time.Time, queue, rtt time.Duration, r rates) bool
 	if queue <= queueMost/2 {
 		g.draining = false
 	}
-	if queue <= queueMost {
+	most := queueMost
+	if g.raisedLately(now) {
+		most = queueRaised
+	}
+	if queue <= most {
 		g.queued = time.Time{}
 		if g.after < raiseAfter && queue > queueMost/2 {
 			g.calm = now // it may be growing

@@ -115,3 +115,33 @@ func TestTheLimitIsNeverBelowTheLeast(t *testing.T) {
 		t.Error("more than the least may be sent into a queue")
 	}
 }
+
+// A start that climbs makes no longer a queue of a narrow link than one who sends
+// everything at once, a far shorter one where the first step is too much, and a wide one
+// carries everything in five seconds.
+func TestAStartThatClimbs(t *testing.T) {
+	f := usualFormat()
+	least := f.rate(plan{lean: true, paired: true})
+	start := func(rate float64, climbs bool) (worst time.Duration, g congestion) {
+		g = newCongestion()
+		r := &road{rate: rate, base: 90 * time.Millisecond, now: time.Unix(1000, 0)}
+		if climbs {
+			g.climb(r.now, least)
+		} else {
+			g.raisedFrom(r.now, least)
+		}
+		drive(&g, r, 5*time.Second, func(float64) { worst = max(worst, r.queue) })
+		return worst, g
+	}
+	for _, rate := range []float64{45, 50, 60} {
+		climbing, g := start(rate, true)
+		atOnce, _ := start(rate, false)
+		t.Logf("%v kb/s: a queue of %v, limit %.0f; %v if everything is sent at once", rate, climbing, g.limit, atOnce)
+		if climbing > atOnce || rate < 46 && climbing > atOnce/2 || g.limit > 1.3*rate {
+			t.Errorf("%v kb/s: a queue of %v, limit %.0f; %v if everything is sent at once", rate, climbing, g.limit, atOnce)
+		}
+	}
+	if worst, g := start(1000, true); worst > 0 || !math.IsInf(g.limit, 1) || g.after < raiseAfter {
+		t.Errorf("on a wide link a queue of %v, a limit of %.0f kb/s after 5 s, the next raise after %v", worst, g.limit, g.after)
+	}
+}
