@@ -153,9 +153,17 @@ func (pt *path) inDoubt(now time.Time) bool {
 	return pt.alive.overdue(now) > pt.doubtLimit()
 }
 
-// failsLocked reports whether an answer is overdue for so long that the path is lost,
+// hopeless reports whether a path hasn't answered for so long that a handshake beside
+// it is better than to wait. While something arrives on it that may only add to a
+// queue: one whose other direction alone is dead is lost soon.
+func (pt *path) hopeless(now time.Time) bool {
+	l := &pt.alive
+	return l.overdue(now) > pt.doubtLimit()+hopeless && now.Sub(l.heard) > hopeless
+}
+
+// fails reports whether an answer is overdue for so long that the path is lost,
 // whatever arrives on it.
-func (pt *path) failsLocked(now time.Time) bool {
+func (pt *path) fails(now time.Time) bool {
 	return pt.alive.overdue(now) >= lostAfter || pt.alive.trial && pt.inDoubt(now)
 }
 
@@ -169,7 +177,7 @@ func (p *pair) heardLocked(pt *path, at time.Time) {
 		l.open = time.Time{} // the questions were lost in the same hole
 	}
 	l.heard = at
-	if l.lost && !pt.failsLocked(at) {
+	if l.lost && !pt.fails(at) {
 		l.lost = false
 		p.sending.stall.end()
 		p.wakeUp()
@@ -237,7 +245,7 @@ func (p *pair) judgeLifeLocked(pt *path, now time.Time) time.Time {
 		silence += pingSpare // it is asked more rarely
 	}
 	next := l.heard.Add(silence)
-	if !l.lost && (!now.Before(next) || pt.failsLocked(now)) {
+	if !l.lost && (!now.Before(next) || pt.fails(now)) {
 		l.lost = true
 		p.dropLanesLocked(pt, codeTooLate)
 		p.debugLocked("path is lost", "remote", pt.class.remote)

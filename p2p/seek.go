@@ -187,14 +187,6 @@ func (p *pair) seekLocked(s *seeking, a aim, now time.Time) time.Time {
 	return now.Add(time.Hour)
 }
 
-// hopeless reports whether a path hasn't answered for so long that a handshake beside
-// it is better than to wait. While something arrives on it that may only add to a
-// queue: one whose other direction alone is dead is lost soon.
-func (pt *path) hopeless(now time.Time) bool {
-	l := &pt.alive
-	return l.overdue(now) > pt.doubtLimit()+hopeless && now.Sub(l.heard) > hopeless
-}
-
 // delayOf is how long a search waits once its aim is clear.
 func delayOf(a aim) time.Duration {
 	switch a {

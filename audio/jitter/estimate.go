@@ -69,6 +69,7 @@ type estimator struct {
 	flood   bool  // packets come in from a stall that no target covers
 	renew   bool  // the next observation is of another path
 
+	edges   edges
 	packets histogram
 
 	target int64
@@ -109,7 +110,7 @@ func (e *estimator) price(path int64) {
 // is observed: what is held is timed by it.
 func (e *estimator) reset() {
 	e.renew = true
-	e.packets = histogram{weight: priorWeight}
+	e.packets, e.edges = histogram{weight: priorWeight}, edges{}
 	e.packets.add(int((e.startDelay-1)/bucket), e.buckets, packetForget)
 	e.packets.weight = 1
 	e.target = e.startDelay
@@ -157,6 +158,7 @@ func (e *estimator) observe(transit, t int64) {
 	e.flood = delay > e.maxDelay || e.flood && delay > e.target
 	if !e.flood {
 		e.packets.add(int(delay/bucket), e.buckets, packetForget)
+		e.edges.add(delay)
 		if step > longPacket && step <= 2*longPacket {
 			e.packets.age(packetForget) // it stands for two
 		}
@@ -188,6 +190,7 @@ func (e *estimator) slide(transit, step int64) {
 // measured from the new minimum now, so the speech being played doesn't move.
 func (e *estimator) rebase(rise int64) {
 	e.packets.lower(int(rise / bucket))
+	e.edges = edges{}
 	e.target = max(e.target-rise, e.minDelay)
 }
 
@@ -197,7 +200,7 @@ func (e *estimator) choose(step int64) {
 	// what is late there is late in a row, and few packets don't show how
 	// long the tail is. Where few wait, they were lost and come back late at
 	// about the same time each.
-	want := int64(e.packets.cheapest(e.costs[:e.buckets+1])) * bucket
+	want := e.edges.of(e.packets.cheapest(e.costs[:e.buckets+1]))
 	if e.packets.quantile(e.buckets, 0.5) >= queueBuckets && e.packets.packets() >= queuePackets {
 		most := min(e.packets.quantile(e.buckets, 0.75), queueRecent*float64(e.packets.lately(0.75)))
 		want = max(want, int64(min(queueTail*most, queueEnd*e.packets.quantile(e.buckets, 0.95))*bucket))
@@ -208,6 +211,35 @@ func (e *estimator) choose(step int64) {
 		lowest = min(lowest, max(e.target-youngDecay*step/second, e.startDelay))
 	}
 	e.target = max(want, lowest)
+}
+
+// edges are how far into each bucket delays of late reach, in samples, 0 where there
+// was none. What is lost comes back at about the same time each, copies a number of
+// packets later: a target of whole buckets would have everything wait longer.
+type edges [maxBuckets]int16
+
+const (
+	edgeForget = 16              // part of the way down that one delay moves an edge which it doesn't reach
+	edgeSpare  = millisecond / 2 // that an edge is beyond what reaches furthest
+)
+
+func (e *edges) add(delay int64) {
+	i := delay / bucket
+	if delay < 0 || i >= maxBuckets {
+		return
+	}
+	reach := int16(min(delay%bucket+edgeSpare, bucket))
+	if e[i] -= e[i] / edgeForget; e[i] < reach {
+		e[i] = reach
+	}
+}
+
+// of is how long the delay is that n buckets cover.
+func (e *edges) of(n int) int64 {
+	if n == 0 || e[n-1] == 0 {
+		return int64(n) * bucket
+	}
+	return int64(n-1)*bucket + int64(e[n-1])
 }
 
 // histogram of delays, where later observations weigh more.

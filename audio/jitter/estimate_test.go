@@ -65,8 +65,8 @@ func TestTargetGrowsAtOnceAndDecaysSlowly(t *testing.T) {
 	}
 	observe(20, 100*millisecond)
 	grown := b.est.target
-	if grown != 102*millisecond+millisecond/2 { // the edge belongs to the bucket above
-		t.Errorf("target %v after 20 packets with 100 ms, want 102.5", duration(grown))
+	if grown != 100*millisecond+edgeSpare {
+		t.Errorf("target %v after 20 packets with 100 ms, want %v", duration(grown), duration(100*millisecond+edgeSpare))
 	}
 	for before := grown; b.est.target > 20*millisecond; before = b.est.target {
 		if now > 600*second {
@@ -126,7 +126,7 @@ func TestStretchFollowsTheDelay(t *testing.T) {
 		"far above":                          {141, 0, AccelerateFast, 100},
 		"a little below":                     {38, 0, None, 0},
 		"below":                              {37, 0, Expand, 0},
-		"behind a little that is queued":     {44, 4, None, 0},
+		"behind a little that is queued":     {42, 2, None, 0},
 		"behind what delays it for nothing":  {45, 5, Accelerate, 5},
 		"asked for a block too early":        {50, 10, Accelerate, 10},
 		"the same behind a little":           {54, 14, Accelerate, 14},
@@ -143,6 +143,30 @@ func TestStretchFollowsTheDelay(t *testing.T) {
 		if got, _ := b.stretch(second+stretchInterval-1, tt.queued*millisecond); got != None {
 			t.Errorf("%s: %v again within 50 ms", name, got)
 		}
+	}
+}
+
+// What comes late within a bucket is waited for no longer than it takes, whatever it
+// was before.
+func TestTheTargetEndsWhereWhatIsLateEnds(t *testing.T) {
+	b := New(Config{})
+	now := int64(0)
+	for i := range 4000 {
+		delay := int64(0)
+		if i%8 == 0 { // a copy, four packets later
+			delay = 80*millisecond + millisecond/10
+			if i > 500 && i < 1000 {
+				delay += 2 * millisecond
+			}
+		}
+		now += 960
+		b.est.observe(delay, now)
+	}
+	if got := b.est.target; got < 80*millisecond+millisecond/10 || got > 81*millisecond {
+		t.Errorf("a target of %v for copies that come after 80.1 ms", duration(got))
+	}
+	if got := b.est.edges.of(40); got != 40*bucket {
+		t.Errorf("40 buckets in which nothing came cover %v", duration(got))
 	}
 }
 

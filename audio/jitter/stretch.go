@@ -7,7 +7,7 @@ const (
 	// expandMargin below the target the delay is too small, which keeps
 	// Accelerate and Expand from answering each other.
 	expandMargin = millisecond * 5 / 2
-	leastSpare   = 5 * millisecond // that is worth to be removed
+	leastSpare   = millisecond * 5 / 2 // that is worth to be removed: the shortest period of a voice
 	// Targets below drainTarget hold no reserve to speak of; above it less
 	// than 1/drainShare of it is a warning.
 	drainTarget = 60 * millisecond
