@@ -175,3 +175,28 @@ func TestAnAnswerIsAwaitedSinceItsQuestion(t *testing.T) {
 		}
 	}
 }
+
+// A path that doesn't answer is used where there is no other, and left for any that does.
+func TestAPathInDoubtIsBetterThanNone(t *testing.T) {
+	now := time.Now()
+	doubtful := &path{cur: &control{}, class: connClass{kind: link.Direct}}
+	doubtful.alive.question(now.Add(-3 * doubtUnknown / 2))
+	answers := &path{cur: &control{}, class: connClass{kind: link.Relayed}}
+	p := &pair{paths: []*path{doubtful}}
+	if got := p.chooseLocked(now); got != doubtful {
+		t.Error("the only path isn't used since its answer is late")
+	}
+	p.paths = append(p.paths, answers)
+	if got := p.chooseLocked(now); got != answers {
+		t.Error("of two the one that answers isn't used")
+	}
+	p.best = doubtful
+	if got := p.chooseLocked(now); got != doubtful {
+		t.Error("a path in doubt is left for one that wasn't asked since")
+	}
+	answers.alive.question(now.Add(-time.Second))
+	answers.alive.answer(now.Add(-time.Second))
+	if got := p.chooseLocked(now); got != answers {
+		t.Error("a path in doubt isn't left for one that has answered since")
+	}
+}
