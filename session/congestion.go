@@ -63,7 +63,7 @@ func (g *congestion) look(now time.Time, queue, rtt time.Duration, r rates) bool
 	}
 	if queue <= most {
 		g.queued = time.Time{}
-		if g.after < raiseAfter && queue > queueMost/2 {
+		if g.climbing() && queue > queueMost/2 {
 			g.calm = now // it may be growing
 		}
 		return g.rise(now, r.most)
@@ -101,11 +101,11 @@ func (g *congestion) suspected(now time.Time) bool {
 // what was sent before, or by others, and it would take long to rise from there.
 func (g *congestion) fall(now time.Time, sending, least float64) {
 	g.cut, g.draining, g.bad = now, true, sending
-	climbs := g.after < raiseAfter
+	climbing := g.climbing()
 	g.after = max(g.after, raiseAfter)
 	if g.raisedLately(now) {
 		g.raised = time.Time{}
-		if !climbs {
+		if !climbing {
 			g.after = min(2*g.after, raiseLatest)
 		}
 		if g.good < sending {
@@ -136,6 +136,9 @@ func (g *congestion) climb(now time.Time, good float64) {
 		g.calm, g.after = now, climbAfter
 	}
 }
+
+// climbing tells whether raises are those of a start still.
+func (g *congestion) climbing() bool { return g.after < raiseAfter }
 
 // rise raises the limit when it was calm for long enough; beyond the most that
 // could be sent there is none.

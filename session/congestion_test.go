@@ -145,3 +145,21 @@ func TestAStartThatClimbs(t *testing.T) {
 		t.Errorf("on a wide link a queue of %v, a limit of %.0f kb/s after 5 s, the next raise after %v", worst, g.limit, g.after)
 	}
 }
+
+// A queue that is borne otherwise shows after a raise that it was too much.
+func TestAShortQueueEndsARaise(t *testing.T) {
+	const queue = (queueRaised + queueMost) / 2
+	for _, raised := range []bool{false, true} {
+		g, now := newCongestion(), time.Unix(1000, 0)
+		if raised {
+			g.raisedFrom(now, 44)
+		}
+		for range 10 {
+			now = now.Add(controlTick)
+			g.look(now, queue, 100*time.Millisecond, rates{63, 35, 120})
+		}
+		if fell := !math.IsInf(g.limit, 1); fell != raised {
+			t.Errorf("raised %t: a queue of %v, and the limit is %.0f", raised, queue, g.limit)
+		}
+	}
+}
