@@ -144,3 +144,26 @@ func TestLossesInAQueueOfTheStartAreForgotten(t *testing.T) {
 		}
 	}
 }
+
+// After an interruption a start begins anew, for the connection may be another; when
+// voice moves from one way to another, or a path is as it was, it doesn't.
+func TestAStartBeginsAnewAfterAnInterruption(t *testing.T) {
+	c := still(t, &loop{}, 1)
+	p := c.roster.list()[0]
+	c.PathChanged(p.id, link.Path{Kind: link.LAN, Epoch: 1})
+	for _, path := range []struct {
+		link.Path
+		over bool
+	}{
+		{link.Path{Kind: link.LAN, Epoch: 1}, true},
+		{link.Path{Kind: link.Direct, Epoch: 1}, true},
+		{link.Path{Kind: link.None, Epoch: 1, Reason: "no answer for 2.5 s"}, true},
+		{link.Path{Kind: link.Direct, Epoch: 1}, false},
+	} {
+		p.report.start.over = true
+		c.PathChanged(p.id, path.Path)
+		if p.report.start.over != path.over {
+			t.Errorf("after a path of kind %v a start is over: %t", path.Kind, !path.over)
+		}
+	}
+}
