@@ -12,6 +12,7 @@ const (
 	pingLost   = 500 * time.Millisecond  // between questions on a path that is lost or was
 	pingSpare  = 15 * time.Second        // of silence on a path that carries no voice
 	lostAfter  = 2500 * time.Millisecond // without a sign of life or an answer a path is lost
+	lostThough = 4 * time.Second         // without an answer at most, while there are signs of life
 	rttSoon    = 300 * time.Millisecond  // the same until it was measured
 	rttSure    = 5                       // times, or rttRecent where most took longer than the shortest
 	// pingMissing is less than there is between two pings that are answered.
@@ -161,10 +162,22 @@ func (pt *path) hopeless(now time.Time) bool {
 	return l.overdue(now) > pt.doubtLimit()+hopeless && now.Sub(l.heard) > hopeless
 }
 
-// fails reports whether an answer is overdue for so long that the path is lost,
-// whatever arrives on it.
+// fails reports whether an answer is overdue for so long that the path is lost.
 func (pt *path) fails(now time.Time) bool {
-	return pt.alive.overdue(now) >= lostAfter || pt.alive.trial && pt.inDoubt(now)
+	return pt.alive.overdue(now) >= pt.lostLimit(now) || pt.alive.trial && pt.inDoubt(now)
+}
+
+// lostLimit is for how long an answer may be awaited until a path is lost. Where
+// something arrives on it meanwhile, and answers take long or nobody knows how long,
+// they may be in a queue: a handshake would make that longer.
+func (pt *path) lostLimit(now time.Time) time.Duration {
+	if now.Sub(pt.alive.heard) >= hopeless {
+		return lostAfter
+	}
+	if rtt := pt.rtt.trusted(); rtt > 0 {
+		return min(lostAfter+2*rtt, lostThough)
+	}
+	return lostThough
 }
 
 // heardLocked notes that something arrived on a path.
@@ -259,9 +272,11 @@ func (p *pair) judgeLifeLocked(pt *path, now time.Time) time.Time {
 	if l.open.IsZero() {
 		return next
 	}
-	for _, after := range []time.Duration{pt.doubtLimit() / 2, pt.doubtLimit(), lostAfter} {
-		if at := l.open.Add(after); at.After(now) {
-			return earlier(next, at.Add(time.Millisecond))
+	for _, at := range []time.Time{
+		l.open.Add(pt.doubtLimit() / 2), l.open.Add(pt.doubtLimit()), l.open.Add(pt.lostLimit(now)), l.heard.Add(hopeless),
+	} {
+		if at.After(now) {
+			next = earlier(next, at.Add(time.Millisecond))
 		}
 	}
 	return next

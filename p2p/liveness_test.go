@@ -200,3 +200,34 @@ func TestAPathInDoubtIsBetterThanNone(t *testing.T) {
 		t.Error("a path in doubt isn't left for one that has answered since")
 	}
 }
+
+// In a long queue answers come late. A path isn't lost for that while something arrives
+// on it: the handshake of another one would wait in the same queue, and make it longer.
+func TestALateAnswerInAQueueIsNoLoss(t *testing.T) {
+	for name, c := range map[string]struct {
+		rtt    time.Duration // as measured; 0 is not yet
+		heard  time.Duration // ago
+		lost   time.Duration // without an answer
+		notYet time.Duration
+	}{
+		"silent":                 {0, hopeless, lostAfter, lostAfter - 1},
+		"silent, long way":       {time.Second, hopeless, lostAfter, lostAfter - 1},
+		"heard, of unknown time": {0, 100 * time.Millisecond, lostThough, lostThough - 1},
+		"heard, quick":           {40 * time.Millisecond, 100 * time.Millisecond, lostAfter + 80*time.Millisecond, lostAfter},
+		"heard, slow":            {800 * time.Millisecond, 100 * time.Millisecond, lostThough, lostAfter + 1400*time.Millisecond},
+	} {
+		began := time.Now()
+		pt := &path{}
+		if c.rtt > 0 {
+			pt.rtt.add(c.rtt, began)
+		}
+		pt.alive.question(began)
+		for wait, want := range map[time.Duration]bool{c.notYet: false, c.lost: true} {
+			now := began.Add(wait)
+			pt.alive.heard = now.Add(-c.heard)
+			if got := pt.fails(now); got != want {
+				t.Errorf("%s: after %v without an answer it fails: %t", name, wait, got)
+			}
+		}
+	}
+}
