@@ -56,7 +56,7 @@ func still(tb testing.TB, transport link.Transport, peers int) *conversation {
 		}
 		p.listener.wants.Store(wantsVoice)
 		p.hearing.understood.Store(true)
-		p.listener.plan.Store(plan{copies: back(1), lean: i%2 == 0, paired: i%4 == 0}.pack())
+		p.listener.plan.Store(plan{copies: back(1), encoding: encoding(i) % numEncodings, twins: i % 4 / 3}.pack())
 		c.roster.add(p)
 	}
 	return c
@@ -151,9 +151,9 @@ func (e endless) ReadPacket(dst []byte) ([]byte, error) { return append(dst[:0],
 func TestPacketsToWireAllocateNothing(t *testing.T) {
 	sent := 0
 	c := still(t, &loop{voice: func(identity.PeerID, []byte) { sent++ }}, 4)
-	frame := make([]float32, c.capture.talker.enc.FrameSamples())
+	frame := make([]float32, c.capture.talker.enc[whole].FrameSamples())
 	copy(frame, loudBlock()[:])
-	packet, err := c.capture.talker.enc.Encode(make([]byte, codec.MaxPacketBytes), frame)
+	packet, err := c.capture.talker.enc[whole].Encode(make([]byte, codec.MaxPacketBytes), frame)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -189,8 +189,11 @@ func (c *conversation) deliver(said *spoken) {
 		return
 	}
 	c.capture.spoken.Add(1)
-	c.capture.talker.wanted = c.send(said)
-	c.tapSaid(said)
+	wanted := c.send(said)
+	if c.tapSaid(said) {
+		wanted[whole] = true // a recording needn't be as bad as a listener's link
+	}
+	c.capture.talker.wanted = wanted
 }
 
 // heldBack is how much later the chain and the gate give out what was recorded. It

@@ -13,6 +13,7 @@ const (
 	queueFor    = 300 * time.Millisecond // for so long: shorter is a stall
 	cutRest     = 1200 * time.Millisecond
 	cutShare    = 0.8 // of what was sent, less than the link carries, so that the queue drains
+	staysShare  = 0.8 // of the queue that there was
 	raiseShare  = 1.3
 	belowBad    = 0.9              // of what was too much
 	raiseAfter  = 15 * time.Second // without congestion; doubled each time that it comes back
@@ -32,10 +33,12 @@ type congestion struct {
 
 	queued time.Time // since when there is a queue; zero if there is none
 
-	draining bool      // the queue that made us fall hasn't gone
-	calm     time.Time // since when nothing happened
-	cut      time.Time // when the limit was lowered last
-	raised   time.Time // and raised
+	draining bool          // the queue that made us fall hasn't gone
+	drain    float64       // kb/s that are sent meanwhile, at most
+	depth    time.Duration // of that queue
+	calm     time.Time     // since when nothing happened
+	cut      time.Time     // when the limit was lowered last
+	raised   time.Time     // and raised
 	after    time.Duration
 }
 
@@ -43,6 +46,7 @@ type congestion struct {
 type rates struct {
 	sending     float64
 	least, most float64 // that can be sent there
+	little      float64 // the plan of that name
 }
 
 func newCongestion() congestion { return congestion{limit: math.Inf(1), after: raiseAfter} }
@@ -75,18 +79,25 @@ func (g *congestion) look(now time.Time, queue, rtt time.Duration, r rates) bool
 		return false
 	}
 	g.calm = now
-	if now.Sub(g.cut) < rtt+cutRest {
-		return false // what was done shows only when the queue is empty
+	if now.Sub(g.cut) <= rtt+queueFor { // the queue of before
+		g.depth = max(g.depth, queue)
 	}
-	g.fall(now, r.sending, r.least)
+	rest := rtt + cutRest // what was done shows only when the queue is empty
+	if g.stays(queue) {
+		rest = rtt + cutRest/2
+	}
+	if now.Sub(g.cut) < rest {
+		return false
+	}
+	g.fall(now, queue, r)
 	return true
 }
 
-// allowed is how much is to be sent, in kb/s of IP packets: as little as can be
-// until the queue has gone, what is known to be carried afterwards.
+// allowed is how much is to be sent, in kb/s of IP packets: little until the queue has
+// gone, what is known to be carried afterwards.
 func (g *congestion) allowed() float64 {
 	if g.draining {
-		return 0
+		return min(g.limit, g.drain)
 	}
 	return g.limit
 }
@@ -96,11 +107,15 @@ func (g *congestion) suspected(now time.Time) bool {
 	return !g.queued.IsZero() || !g.cut.IsZero() && now.Sub(g.cut) < lossMemory
 }
 
-// fall lowers the limit: to what it was if it was raised a while ago. It never is
-// lower than the least that can be sent: a queue that is there all the same is of
-// what was sent before, or by others, and it would take long to rise from there.
-func (g *congestion) fall(now time.Time, sending, least float64) {
-	g.cut, g.draining, g.bad = now, true, sending
+// fall lowers the limit: to what it was if it was raised a while ago. It is lower than
+// what little takes only if that makes the queue no shorter: one that is there at first
+// is of what was sent before, and it would take long to rise from less.
+func (g *congestion) fall(now time.Time, queue time.Duration, r rates) {
+	floor := r.little
+	if g.stays(queue) {
+		floor = r.least
+	}
+	g.cut, g.draining, g.drain, g.depth, g.bad = now, true, r.little, queue, r.sending
 	climbing := g.climbing()
 	g.after = max(g.after, raiseAfter)
 	if g.raisedLately(now) {
@@ -108,12 +123,17 @@ func (g *congestion) fall(now time.Time, sending, least float64) {
 		if !climbing {
 			g.after = min(2*g.after, raiseLatest)
 		}
-		if g.good < sending {
+		if g.good < r.sending {
 			g.limit = g.good
 			return
 		}
 	}
-	g.limit = max(cutShare*min(g.limit, sending), least)
+	g.limit = min(g.limit, max(cutShare*min(g.limit, r.sending), floor))
+}
+
+// stays tells whether the queue hardly gets shorter, though little is sent.
+func (g *congestion) stays(queue time.Duration) bool {
+	return g.draining && queue >= time.Duration(staysShare*float64(g.depth))
 }
 
 // raisedLately tells whether congestion is probably due to a raise.

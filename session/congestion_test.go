@@ -34,7 +34,7 @@ func drive(g *congestion, r *road, d time.Duration, watch func(sent float64)) {
 }
 
 func TestCongestionFallsAndKeepsBelowTheRate(t *testing.T) {
-	for _, rate := range []float64{60, 50, 42} {
+	for _, rate := range []float64{60, 50, 42, 33, 26} {
 		g, r := newCongestion(), &road{rate: rate, base: 50 * time.Millisecond, now: time.Unix(1000, 0)}
 		drive(&g, r, 5*time.Second, func(float64) {})
 		worst, over := time.Duration(0), 0
@@ -93,26 +93,38 @@ func TestStallIsNoCongestion(t *testing.T) {
 		if i%50 < 2 {
 			queue = 200 * time.Millisecond
 		}
-		if g.look(now, queue, 50*time.Millisecond, rates{64, 30, 120}) {
+		if g.look(now, queue, 50*time.Millisecond, rates{sending: 64, least: 23, most: 120, little: 35}) {
 			t.Fatalf("after %d ticks the limit is %.0f", i, g.limit)
 		}
 	}
 }
 
-// A queue that stays, since others fill it, is no reason for a limit below the least
-// that can be sent: it would take a minute more to come back from there.
-func TestTheLimitIsNeverBelowTheLeast(t *testing.T) {
-	g, now := newCongestion(), time.Unix(1000, 0)
-	r := rates{sending: 36, least: 35, most: 120}
-	for range 200 {
-		now = now.Add(controlTick)
-		g.look(now, 150*time.Millisecond, 200*time.Millisecond, r)
-	}
-	if g.limit != r.least {
-		t.Fatalf("the limit is %.0f kb/s after 20 s of a queue, want %.0f", g.limit, r.least)
-	}
-	if g.allowed() != 0 {
-		t.Error("more than the least may be sent into a queue")
+// A queue that gets shorter while little is sent is no reason to send less: it would
+// take a minute more to come back from there. One that doesn't is, but for a limit below
+// the least that can be sent.
+func TestTheLimitFallsStepByStep(t *testing.T) {
+	f := usualFormat()
+	for goes, want := range map[time.Duration]float64{15 * time.Millisecond: f.rate(little), 0: f.rate(f.thriftiest())} {
+		g, now, queue := newCongestion(), time.Unix(1000, 0), 400*time.Millisecond
+		present, sent := plan{}, []plan{{}}
+		for tick := 0; tick < 200 && queue > queueMost; tick++ {
+			now = now.Add(controlTick)
+			queue -= goes
+			g.look(now, queue, 200*time.Millisecond, f.rates(present))
+			if !math.IsInf(g.limit, 1) && g.allowed() > f.rate(little) {
+				t.Fatalf("%.0f kb/s may be sent into a queue", g.allowed())
+			}
+			if present = f.choose(network{rtt: 200 * time.Millisecond, limit: g.allowed()}, present); present != sent[len(sent)-1] {
+				sent = append(sent, present)
+			}
+		}
+		t.Logf("a queue that is %v shorter in 0.1 s: limit %.0f kb/s, %+v", goes, g.limit, sent)
+		if math.Abs(g.limit-want) > 1e-9 {
+			t.Errorf("a queue that is %v shorter in 0.1 s: the limit is %.0f kb/s, want %.0f", goes, g.limit, want)
+		}
+		if sent[1] != little || goes > 0 && len(sent) > 2 {
+			t.Errorf("a queue that is %v shorter in 0.1 s: %+v were sent", goes, sent)
+		}
 	}
 }
 
@@ -121,7 +133,7 @@ func TestTheLimitIsNeverBelowTheLeast(t *testing.T) {
 // carries everything in five seconds.
 func TestAStartThatClimbs(t *testing.T) {
 	f := usualFormat()
-	least := f.rate(plan{lean: true, paired: true})
+	least := f.rate(little)
 	start := func(rate float64, climbs bool) (worst time.Duration, g congestion) {
 		g = newCongestion()
 		r := &road{rate: rate, base: 90 * time.Millisecond, now: time.Unix(1000, 0)}
@@ -156,7 +168,7 @@ func TestAShortQueueEndsARaise(t *testing.T) {
 		}
 		for range 10 {
 			now = now.Add(controlTick)
-			g.look(now, queue, 100*time.Millisecond, rates{63, 35, 120})
+			g.look(now, queue, 100*time.Millisecond, rates{sending: 63, least: 23, most: 120, little: 35})
 		}
 		if fell := !math.IsInf(g.limit, 1); fell != raised {
 			t.Errorf("raised %t: a queue of %v, and the limit is %.0f", raised, queue, g.limit)

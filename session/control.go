@@ -85,7 +85,7 @@ func (c *conversation) sendHello(p *peer) {
 		Name:          wire.Clip(c.cfg.Name, wire.MaxName),
 		State:         c.ownState(p),
 		Rooms:         c.s.wishes().used,
-		Capabilities:  []string{wire.Messages, wire.Rulings},
+		Capabilities:  []string{wire.Messages, wire.Rulings, wire.Bundles},
 	}}}
 	if !c.sendControl(p, hello) {
 		return
@@ -209,6 +209,7 @@ func (c *conversation) heardHello(p *peer, h *wire.Hello) {
 	p.remote.name = wire.Clean(h.GetName(), wire.MaxName)
 	p.rulings.takes = slices.Contains(h.GetCapabilities(), wire.Rulings)
 	p.remote.messages = slices.Contains(h.GetCapabilities(), wire.Messages)
+	p.remote.bundles = slices.Contains(h.GetCapabilities(), wire.Bundles)
 	p.applyStateLocked(h.GetState())
 	c.readdressLocked(p)
 	events := p.updateLocked()

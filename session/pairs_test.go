@@ -14,11 +14,24 @@ import (
 func TestEachFrameIsSentOnceInPairsToo(t *testing.T) {
 	for name, plans := range map[string][]plan{
 		"alone":         {{}},
-		"in pairs":      {{paired: true}},
-		"with copies":   {{paired: true, copies: back(2, 3)}},
-		"lean in pairs": {{paired: true, lean: true}},
+		"in pairs":      {{twins: 1}},
+		"with copies":   {{twins: 1, copies: back(2, 3)}},
+		"lean in pairs": {{twins: 1, encoding: lean}},
+		"in threes":     {{twins: 2, encoding: thin}},
+		"in fours":      {{twins: 3, encoding: thin}},
 		"back and forth": {
-			{paired: true}, {}, {}, {paired: true, lean: true, copies: back(2, 3)}, {copies: back(1)}, {paired: true}, {lean: true},
+			{twins: 1},
+			{},
+			{},
+			{twins: 1, encoding: lean, copies: back(2, 3)},
+			{copies: back(1)},
+			{twins: 1},
+			{encoding: lean},
+			{twins: 2, encoding: thin},
+			{twins: 2, encoding: lean},
+			{twins: 1, copies: back(2, 3)},
+			{twins: 3, encoding: thin},
+			{copies: back(4)},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -30,8 +43,8 @@ func TestEachFrameIsSentOnceInPairsToo(t *testing.T) {
 				}
 				own[v.Sequence]++
 				last = max(last, v.Sequence)
-				if v.Twin {
-					own[v.Sequence-1]++
+				for _, c := range v.Copies[:v.Twins] {
+					own[v.Sequence-uint16(c.Offset)]++
 				}
 				if v.End {
 					ends++

@@ -59,6 +59,7 @@ type remoteState struct {
 	captureDelay time.Duration
 	recording    bool
 	messages     bool // it takes texts and data
+	bundles      bool // and more than two frames in a voice packet
 }
 
 func newPeer(c *conversation, id identity.PeerID, set *peerSettings) (*peer, error) {

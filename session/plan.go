@@ -7,14 +7,19 @@ import (
 	"github.com/parley-voice/parley/audio/emodel"
 	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/p2p/link"
+	"github.com/parley-voice/parley/session/wire"
 )
 
 // plan is what one listener gets of our voice.
 type plan struct {
-	lean   bool    // the lean encoding
-	paired bool    // two frames in each packet
-	copies offsets // of earlier frames
+	encoding encoding
+	twins    int     // frames that travel with the next: one less than there are in a packet
+	copies   offsets // of earlier frames
 }
+
+// little is what is sent as long as more may be too much: at the start of some ways,
+// and until a queue has gone. Where even that is, less can be.
+var little = plan{encoding: lean, twins: 1}
 
 // offsets are how many frames back the copies in a packet reach: bit n-1 stands
 // for n.
@@ -54,52 +59,58 @@ func (o offsets) count() (n int) {
 // pack makes a plan fit an atomic number; 0 is the plan of somebody who loses
 // nothing.
 func (p plan) pack() uint32 {
-	n := uint32(p.copies)
-	if p.lean {
-		n |= 1 << 8
-	}
-	if p.paired {
-		n |= 1 << 9
-	}
-	return n
+	return uint32(p.copies) | uint32(p.encoding)<<8 | uint32(p.twins)<<16
 }
 
 func unpackPlan(n uint32) plan {
-	return plan{lean: n&(1<<8) != 0, paired: n&(1<<9) != 0, copies: offsets(n)}
+	return plan{encoding: encoding(n >> 8 & 0xff), twins: int(n >> 16), copies: offsets(n)}
 }
 
 // plans are all that are considered. Copies of a pair of frames are of the pair
-// before: one packet lost costs nothing then.
+// before: one packet lost costs nothing then. Of more there is no room for copies, and
+// before frames wait for two others they are made smaller.
 var plans = func() (list []plan) {
 	sets := []offsets{0, back(1), back(2), back(3), back(4), back(1, 2), back(1, 3), back(2, 4)}
-	for _, lean := range []bool{false, true} {
+	for e := range numEncodings {
 		for _, copies := range sets {
-			list = append(list, plan{lean: lean, copies: copies})
+			list = append(list, plan{encoding: e, copies: copies})
 		}
-		list = append(list, plan{lean: lean, paired: true}, plan{lean: lean, paired: true, copies: back(2, 3)})
+		list = append(list, plan{encoding: e, twins: 1}, plan{encoding: e, twins: 1, copies: back(2, 3)})
+		for twins := 2; twins <= wire.MaxCopies && e != whole; twins++ {
+			list = append(list, plan{encoding: e, twins: twins})
+		}
 	}
 	return list
 }()
 
 // voiceFormat is how our voice is encoded.
 type voiceFormat struct {
-	frame         time.Duration
-	bitrate, lean float64 // kb/s, of the two encodings
-	beside        float64 // bytes that a packet costs beside packetOverhead, on this way
+	frame   time.Duration
+	bitrate [numEncodings]float64 // kb/s
+	beside  float64               // bytes that a packet costs beside packetOverhead, on this way
+	twins   int                   // frames that may travel with the next, on this way
 }
 
+// longestBundle is how much speech a packet carries where it carries more than two
+// frames.
+const longestBundle = 60 * time.Millisecond
+
 func formatOf(cfg codec.Config) voiceFormat {
-	f := voiceFormat{frame: cfg.FrameDuration, bitrate: float64(cfg.Bitrate) / 1000, lean: float64(leanBitrate(cfg)) / 1000}
-	if cfg.Bitrate == 0 {
-		f.bitrate = codec.DefaultBitrate / 1000.
+	f := voiceFormat{frame: cfg.FrameDuration, twins: 1}
+	for e := range numEncodings {
+		f.bitrate[e] = float64(e.bitrate(cfg)) / 1000
 	}
 	return f
 }
 
-// on is the format on a way to a listener.
-func (f voiceFormat) on(path link.Path) voiceFormat {
+// on is the format on a way to a listener, who takes more than two frames in a packet
+// or not.
+func (f voiceFormat) on(path link.Path, bundles bool) voiceFormat {
 	if path.Kind == link.Relayed {
 		f.beside = relayedOverhead
+	}
+	if bundles {
+		f.twins = max(1, min(wire.MaxCopies, int(longestBundle/f.frame)-1))
 	}
 	return f
 }
@@ -122,24 +133,24 @@ const (
 // rate is what a plan takes of the link, in kb/s of IP packets.
 func (f voiceFormat) rate(p plan) float64 {
 	frames := 1 / f.frame.Seconds()
-	bitrate := f.bitrate
-	if p.lean {
-		bitrate = f.lean
-	}
-	packets := frames
-	if p.paired {
-		packets /= 2
-	}
 	copies := float64(p.copies.count())
-	if p.paired {
+	if p.twins > 0 {
 		copies /= 2 // each frame travels once more
 	}
-	return packets*(packetOverhead+f.beside)*8/1000 + bitrate*(1+copies) + frames*copies*copyOverhead*8/1000
+	return f.packets(p)*(packetOverhead+f.beside)*8/1000 + f.bitrate[p.encoding]*(1+copies) + frames*copies*copyOverhead*8/1000
 }
+
+// packets is how many there are in a second.
+func (f voiceFormat) packets(p plan) float64 {
+	return 1 / f.frame.Seconds() / float64(1+p.twins)
+}
+
+// thriftiest is the plan that takes least.
+func (f voiceFormat) thriftiest() plan { return plan{encoding: thin, twins: f.twins} }
 
 // rates is what a plan takes, and what the plans there are do.
 func (f voiceFormat) rates(p plan) rates {
-	return rates{sending: f.rate(p), least: f.rate(plan{lean: true, paired: true}), most: f.rate(plan{copies: back(1, 2)})}
+	return rates{sending: f.rate(p), least: f.rate(f.thriftiest()), little: f.rate(little), most: f.rate(plan{copies: back(1, 2)})}
 }
 
 // network is what is known of the way to a listener.
@@ -152,6 +163,7 @@ type network struct {
 
 const (
 	leanCosts = 3    // R: Ie of the lean encoding, our estimate; G.113 has none for Opus
+	thinCosts = 12   // the same of the thin one
 	byteCosts = 0.02 // R per kb/s of copies: what is not worth more isn't sent
 	// delaySlope is what a millisecond of delay is taken to lower R by beside what
 	// G.107 says. It is the jitter buffer's, see there.
@@ -168,22 +180,14 @@ const (
 // impairment is by how much R of G.107 is expected to fall with a plan, at the
 // delay that the listener's jitter buffer then chooses.
 func (f voiceFormat) impairment(p plan, n network) float64 {
-	extra := 0.0
 	base := n.rtt/2 + restDelay
-	if p.lean {
-		extra += leanCosts
-	}
-	paired := time.Duration(0)
-	if p.paired {
-		paired = f.frame
-	}
 	at := func(wait time.Duration, lost float64) float64 {
-		wait += paired
+		wait += time.Duration(p.twins) * f.frame
 		return emodel.Delay(base+wait) + delaySlope*float64(wait)/float64(time.Millisecond) + emodel.Loss(lost)
 	}
 	best, lost, before := at(0, n.loss), n.loss, 0 // with what is in hand at once
 	for i := 1; i <= p.copies.count(); i++ {
-		if p.paired && i > 1 {
+		if p.twins > 0 && i > 1 {
 			break // the second copy is of the other frame
 		}
 		frames := p.copies.nth(i)
@@ -196,7 +200,8 @@ func (f voiceFormat) impairment(p plan, n network) float64 {
 	}
 	bare := p
 	bare.copies = 0
-	return best + extra + byteCosts*(f.rate(p)-f.rate(bare))
+	costs := [numEncodings]float64{lean: leanCosts, thin: thinCosts}
+	return best + costs[p.encoding] + byteCosts*(f.rate(p)-f.rate(bare))
 }
 
 // burstDoubt is how much longer bursts look by chance: few of them are remembered.
@@ -234,19 +239,21 @@ const (
 // carries tells whether a plan fits what the network carries, and what may be
 // spent.
 func (f voiceFormat) carries(n network, p plan) bool {
+	if p.twins > f.twins {
+		return false
+	}
 	rate := f.rate(p)
-	switch all := rate * (1 + resent*n.loss); {
-	case all > n.limit, all > mostTimes*f.rate(plan{}):
+	all := rate * (1 + resent*n.loss)
+	if p == little {
+		all = rate // what is allowed where little is counts nothing else
+	}
+	if all > n.limit || all > mostTimes*f.rate(plan{}) {
 		return false
 	}
 	if n.loss < lossyFrom || n.rtt <= 0 {
 		return true
 	}
-	packets := 1 / f.frame.Seconds()
-	if p.paired {
-		packets /= 2
-	}
-	return (rate-packets*outsideWindow*8/1000)*n.rtt.Seconds() <= windowShare*windowFloor*8/1000
+	return (rate-f.packets(p)*outsideWindow*8/1000)*n.rtt.Seconds() <= windowShare*windowFloor*8/1000
 }
 
 // planSticks is by how much another plan must be better, in R.
@@ -255,13 +262,13 @@ const planSticks = 0.4
 // choose returns the plan with the least impairment among those that the network
 // carries, or the thriftiest of all. The present one stays if it is hardly worse.
 func (f voiceFormat) choose(n network, present plan) plan {
-	best, least := plan{lean: true, paired: true}, math.Inf(1)
+	best, least := f.thriftiest(), math.Inf(1)
 	for _, p := range plans {
 		if !f.carries(n, p) || p.copies != 0 && n.loss == 0 {
 			continue
 		}
 		cost := f.impairment(p, n)
-		if p == present && !p.paired { // pairs are for want of a better link
+		if p == present && p.twins == 0 { // more in a packet is for want of a better link
 			cost -= planSticks
 		}
 		if cost < least {

@@ -6,9 +6,12 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/codec"
+	"github.com/parley-voice/parley/p2p/link"
 )
 
-func usualFormat() voiceFormat { return formatOf(codec.Config{FrameDuration: 20 * time.Millisecond}) }
+func usualFormat() voiceFormat {
+	return formatOf(codec.Config{FrameDuration: 20 * time.Millisecond}).on(link.Path{Kind: link.Direct}, true)
+}
 
 func TestPlanFitsANumber(t *testing.T) {
 	for _, p := range plans {
@@ -50,12 +53,12 @@ func TestPlanFollowsTheNetwork(t *testing.T) {
 		},
 		"far and lossy: within QUIC's window": {
 			network{loss: 0.1, rtt: 300 * ms, limit: free},
-			func(p plan) bool { return p.lean && p.paired && p.copies == back(2, 3) },
+			func(p plan) bool { return p == plan{encoding: lean, twins: 1, copies: back(2, 3)} },
 		},
 		"thin": {network{rtt: 50 * ms, limit: 50}, func(p plan) bool { return p.copies == 0 && usualFormat().rate(p) <= 50 }},
 		"thinner than anything fits": {
 			network{rtt: 50 * ms, limit: 3, loss: 0.3},
-			func(p plan) bool { return p == plan{lean: true, paired: true} },
+			func(p plan) bool { return p == plan{encoding: thin, twins: 2} },
 		},
 		"everything is lost": {network{loss: 1, rtt: 50 * ms, limit: free}, func(plan) bool { return true }},
 	} {
@@ -103,14 +106,14 @@ func TestRateGrowsWithWhatIsSent(t *testing.T) {
 	for _, p := range plans {
 		more := p
 		more.copies |= back(4)
-		if p.copies.has(4) || p.paired {
+		if p.copies.has(4) || p.twins > 0 {
 			continue
 		}
 		if f.rate(more) <= f.rate(p) {
 			t.Errorf("%+v takes %.1f kb/s, %+v %.1f", p, f.rate(p), more, f.rate(more))
 		}
 	}
-	if whole, lean, pairs := f.rate(plan{}), f.rate(plan{lean: true}), f.rate(plan{lean: true, paired: true}); !(pairs < lean && lean < whole) {
+	if whole, lean, pairs := f.rate(plan{}), f.rate(plan{encoding: lean}), f.rate(little); !(pairs < lean && lean < whole) {
 		t.Errorf("whole %.1f, lean %.1f, in pairs %.1f kb/s", whole, lean, pairs)
 	}
 }

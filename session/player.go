@@ -123,11 +123,8 @@ func (p *player) receive(b []byte, at time.Time) {
 		p.malformed++
 		return
 	}
-	copies := v.Copies[:v.NumCopies]
-	if v.Twin {
-		// In the order in which they were said.
-		p.pushCopy(main, copies[0], true, at)
-		copies = copies[1:]
+	for _, c := range v.Copies[:v.Twins] { // in the order in which they were said
+		p.pushCopy(main, c, true, at)
 	}
 	if main.Samples > 0 && p.arranged.look(&v) {
 		p.buffer.SendingChanged()
@@ -135,7 +132,7 @@ func (p *player) receive(b []byte, at time.Time) {
 	if p.push(main, at) != jitter.Rejected {
 		p.unwrap.advance(main)
 	}
-	for _, c := range copies {
+	for _, c := range v.Copies[v.Twins:v.NumCopies] {
 		p.pushCopy(main, c, false, at)
 	}
 }

@@ -134,7 +134,7 @@ func (c *conversation) look(p *peer, now time.Time, speaking bool) {
 	if !p.greeting.announced || p.listener.wants.Load() != wantsVoice {
 		return
 	}
-	f := c.capture.format.on(path)
+	f := c.capture.format.on(path, p.remote.bundles)
 	r := f.rates(unpackPlan(p.listener.plan.Load()))
 	if speaking {
 		st.carries.look(now, max(0, queue-c.uplink.queue), path.RTT, r)
@@ -165,8 +165,8 @@ func (c *conversation) replan(p *peer, now time.Time) {
 	defer p.mu.Unlock()
 	st := &p.report
 	present := unpackPlan(p.listener.plan.Load())
-	f := c.capture.format.on(st.path)
-	n := st.network(now, c.uplink.shared.suspected(now))
+	f := c.capture.format.on(st.path, p.remote.bundles)
+	n := st.network(now, f.rate(little), c.uplink.shared.suspected(now))
 	next := f.choose(n, present)
 	st.wants = f.rate(next)
 	if c.uplink.share < st.wants {
@@ -179,12 +179,12 @@ func (c *conversation) replan(p *peer, now time.Time) {
 	p.listener.plan.Store(next.pack())
 }
 
-// network is what is known of the way to a listener. full says that our own link
-// may be the reason of losses.
-func (st *reportState) network(now time.Time, full bool) network {
+// network is what is known of the way to a listener, to whom no more than little kb/s
+// are sent at first. full says that our own link may be the reason of losses.
+func (st *reportState) network(now time.Time, little float64, full bool) network {
 	n := network{loss: st.loss, burst: st.last.burst, rtt: st.path.RTT, limit: st.carries.allowed()}
 	if !st.start.over {
-		n.limit = 0
+		n.limit = min(n.limit, little)
 	}
 	switch {
 	case full, st.carries.suspected(now):

@@ -19,12 +19,12 @@ func TestNoCopiesWhereEverythingKeepsItsOrder(t *testing.T) {
 		for _, loss := range []float64{0.02, 0.1, 0.8} {
 			st := reportState{start: easyStart{over: true}, reports: reports, loss: loss, last: lossReport{network: loss, burst: 1}, carries: newCongestion()}
 			st.path = link.Path{Kind: link.Direct, RTT: 50 * time.Millisecond}
-			if p := f.on(st.path).choose(st.network(now, false), plan{}); p.copies == 0 && loss < 0.5 {
+			if p := f.on(st.path, true).choose(st.network(now, f.rate(little), false), plan{}); p.copies == 0 && loss < 0.5 {
 				t.Errorf("%d reports, %.2f lost: no copies on a way that doesn't keep the order", reports, loss)
 			}
 			for _, kind := range []link.Kind{link.Relayed, link.Direct} {
 				st.path = link.Path{Kind: kind, RTT: 50 * time.Millisecond, Ordered: true}
-				if p := f.on(st.path).choose(st.network(now, false), plan{copies: back(1)}); p != (plan{}) {
+				if p := f.on(st.path, true).choose(st.network(now, f.rate(little), false), plan{copies: back(1)}); p != (plan{}) {
 					t.Errorf("%d reports, %.2f lost, %v: %+v", reports, loss, kind, p)
 				}
 			}
@@ -36,18 +36,16 @@ func TestNoCopiesWhereEverythingKeepsItsOrder(t *testing.T) {
 // of it through a relay, and so pairs are made sooner there.
 func TestPacketsThroughARelayCostMore(t *testing.T) {
 	f := formatOf(codec.Config{FrameDuration: 20 * time.Millisecond})
-	relayed := f.on(link.Path{Kind: link.Relayed, Ordered: true})
+	relayed := f.on(link.Path{Kind: link.Relayed, Ordered: true}, false)
 	for _, p := range plans {
 		more := 50 * relayedOverhead * 8 / 1000.
-		if p.paired {
-			more /= 2
-		}
+		more /= float64(1 + p.twins)
 		if got := relayed.rate(p) - f.rate(p); math.Abs(got-more) > 1e-9 {
 			t.Errorf("%+v takes %.2f kb/s more through a relay, want %.2f", p, got, more)
 		}
 	}
 	n := network{rtt: 50 * time.Millisecond, limit: f.rate(plan{}) + 1}
-	if direct, through := f.choose(n, plan{}), relayed.choose(n, plan{}); direct != (plan{}) || !through.paired {
+	if direct, through := f.choose(n, plan{}), relayed.choose(n, plan{}); direct != (plan{}) || through.twins == 0 {
 		t.Errorf("with %.0f kb/s %+v directly, %+v through a relay", n.limit, direct, through)
 	}
 }
@@ -95,9 +93,10 @@ func TestLittleIsSentAtFirstWhereMoreMayBeTooMuch(t *testing.T) {
 			}
 			want := plan{}
 			if tick < c.over {
-				want = plan{lean: true, paired: true}
+				want = little
 			}
-			if p := f.on(st.path).choose(st.network(now, false), plan{}); p != want {
+			on := f.on(st.path, true)
+			if p := on.choose(st.network(now, on.rate(little), false), plan{}); p != want {
 				t.Errorf("%s: after tick %d %+v", name, tick, p)
 			}
 			now = now.Add(controlTick)
@@ -129,13 +128,13 @@ func TestLossesInAQueueOfTheStartAreForgotten(t *testing.T) {
 		now := time.Now()
 		path := link.Path{Kind: link.Direct, RTT: 150 * ms}
 		st := reportState{reports: surelyReports, loss: 0.2, last: lossReport{network: 0.2, burst: 1}, carries: newCongestion(), path: path}
-		r := f.rates(plan{lean: true, paired: true})
+		r := f.rates(little)
 		st.begins(now, queued, true, r)
 		for !st.start.over {
 			now = now.Add(controlTick)
 			st.begins(now, 0, true, r)
 		}
-		n := st.network(now, false)
+		n := st.network(now, 0, false)
 		if queued > 0 && (n.loss != 0 || st.loss != 0) {
 			t.Errorf("after a queue of %v: a loss of %.2f, remembered as %.2f", queued, n.loss, st.loss)
 		}

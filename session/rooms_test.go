@@ -255,7 +255,7 @@ func TestUnusedRoomsCostNoByte(t *testing.T) {
 		talker.SetPeerBlocked(listener.id, true)
 		time.Sleep(200 * time.Millisecond)
 		// Hello and state as the version before rooms wrote them, and what is taken.
-		want := []string{"0a27080110011a04746573742a080800100018a09c013a086d657373616765733a0772756c696e6773", "12080801100018a09c01", "12080801100118a09c01"}
+		want := []string{"0a30080110011a04746573742a080800100018a09c013a086d657373616765733a0772756c696e67733a0762756e646c6573", "12080801100018a09c01", "12080801100118a09c01"}
 		var got []string
 		r.mu.Lock()
 		defer r.mu.Unlock()

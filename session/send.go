@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/parley-voice/parley/p2p/link"
@@ -38,7 +39,7 @@ type stream struct {
 	from  int64 // number, at the talker, of the spurt's first packet
 	ended int64 // timestamp of the end
 	ends  int   // how often it is still to be said
-	held  bool  // the frame before wasn't sent: it goes with the next
+	held  int   // frames right before that weren't sent: they go with the next
 	route *route
 }
 
@@ -65,10 +66,8 @@ func (s *stream) address(r *route, said *spoken) {
 	}
 	if !r.sameTargets(s.route) {
 		s.of = 0
-		if s.held { // it may not go with this one
-			s.held = false
-			s.seq--
-		}
+		s.seq -= int64(s.held) // they may not go with this one
+		s.held = 0
 	}
 	s.route = r
 }
@@ -91,20 +90,20 @@ func (c *conversation) send(said *spoken) (wanted encodings) {
 		switch p.listener.wants.Load() {
 		case wantsVoice:
 			pl := unpackPlan(p.listener.plan.Load())
-			wanted.add(pl.lean)
+			wanted[pl.encoding] = true
 			s.address(p.listener.route.Load(), said)
 			if s.next(said) && !s.holds(said, pl) {
 				c.sendTo(p, said, pl)
 			}
 		case wantsEnd:
-			s.held = false
+			s.held = 0
 			if s.cut(said); s.ends > 0 {
 				s.ends--
 				s.seq++
 				c.sendTo(p, &spoken{timestamp: s.ended, end: true}, plan{})
 			}
 		default:
-			s.of, s.ends, s.held = 0, 0, false
+			s.of, s.ends, s.held = 0, 0, 0
 		}
 	}
 	return wanted
@@ -112,10 +111,10 @@ func (c *conversation) send(said *spoken) (wanted encodings) {
 
 // holds says whether a frame waits for the one after it, with which it travels.
 func (s *stream) holds(said *spoken, pl plan) bool {
-	if !pl.paired || s.held || said.end {
+	if s.held >= pl.twins || said.end {
 		return false
 	}
-	s.held = true
+	s.held++
 	return true
 }
 
@@ -128,14 +127,11 @@ func (c *conversation) sendTo(p *peer, said *spoken, pl plan) {
 		Spurt:     uint8(s.spurt),
 		End:       said.end,
 		Channels:  s.route.channels(),
-		Payload:   said.coded(pl.lean),
+		Payload:   said.payloads.in(pl.encoding),
 	}
-	if s.held {
-		s.held = false
-		if v.Twin = addCopy(&v, said, 1, s.from, pl.lean); !v.Twin {
-			p.listener.dropped.Add(1) // a part of the recording is missing between the two
-		}
-	}
+	addTwins(&v, said, s.held, s.from, pl.encoding)
+	p.listener.dropped.Add(uint64(s.held - v.Twins))
+	s.held = 0
 	addCopies(&v, said, pl, s.from)
 	b, err := v.AppendTo(c.capture.wire[:0])
 	if err == nil {
@@ -145,13 +141,18 @@ func (c *conversation) sendTo(p *peer, said *spoken, pl plan) {
 		p.listener.dropped.Add(1)
 		return
 	}
-	copies := v.NumCopies
-	if v.Twin {
-		copies--
-	}
 	p.listener.sent.Add(1)
-	p.listener.copied.Add(uint64(copies))
+	p.listener.copied.Add(uint64(v.NumCopies - v.Twins))
 	p.listener.bytes.Add(uint64(len(b)))
+}
+
+// addTwins adds the frames that waited for this one, the farthest first. A part of the
+// recording may be missing between them: what is before that isn't sent.
+func addTwins(v *wire.Voice, said *spoken, held int, from int64, e encoding) {
+	for v.Twins < held && addCopy(v, said, v.Twins+1, from, e) {
+		v.Twins++
+	}
+	slices.Reverse(v.Copies[:v.Twins])
 }
 
 // addCopies adds copies of the packets that the plan names, the farthest first,
@@ -164,19 +165,19 @@ func addCopies(v *wire.Voice, said *spoken, pl plan, from int64) {
 	for o := wire.MaxOffset; o >= 1 && v.NumCopies < wire.MaxCopies; o-- {
 		due = due || pl.copies.has(o)
 		if pl.copies.has(o) || said.end && due {
-			addCopy(v, said, o, from, pl.lean)
+			addCopy(v, said, o, from, pl.encoding)
 		}
 	}
 }
 
 // addCopy adds the packet that was sent so many packets earlier, if the listener
 // was sent it and there is room, and reports whether it did.
-func addCopy(v *wire.Voice, said *spoken, offset int, from int64, lean bool) bool {
+func addCopy(v *wire.Voice, said *spoken, offset int, from int64, e encoding) bool {
 	h := said.before(offset)
-	if h == nil || h.seq < from || v.NumCopies == wire.MaxCopies || v.Twin && offset == 1 {
+	if h == nil || h.seq < from || v.NumCopies == wire.MaxCopies || offset <= v.Twins {
 		return false
 	}
-	v.Copies[v.NumCopies] = wire.Copy{Offset: offset, Payload: h.coded(lean)}
+	v.Copies[v.NumCopies] = wire.Copy{Offset: offset, Payload: h.payloads.in(e)}
 	v.NumCopies++
 	if v.Size() > link.MaxMessage {
 		v.NumCopies--

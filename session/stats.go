@@ -66,8 +66,9 @@ type PeerStats struct {
 	SendDropped         uint64  // packets that the link could not send in time
 	Copies              uint64  // copies of earlier packets sent along
 	CopyOffset          int     // how many packets back a copy is sent now, the nearest of several; 0 for none
-	Lean                bool    // it gets the encoding with a lower bitrate, since the link carries no more
-	Paired              bool    // and two frames in each packet
+	Lean                bool    // it gets an encoding with a lower bitrate, since the link carries no more
+	Thin                bool    // and it is the one with the lowest
+	FramesPerPacket     int     // that it gets: more than one where the link carries little
 	BytesOut            uint64  // of voice packets
 	ReportedLoss        float64 // share of packets lost by the network on the first try, as it last reported
 	ReportedUnrecovered float64 // share of packets it had to conceal, as it last reported
@@ -115,21 +116,22 @@ func (c *conversation) peerStats(p *peer) PeerStats {
 	path, linkStats := cleanPath(c.transport.Path(p.id)), c.transport.Stats(p.id)
 	sending := unpackPlan(p.listener.plan.Load())
 	st := PeerStats{
-		ID:          p.id,
-		Path:        path,
-		Link:        linkStats,
-		Joined:      p.joined,
-		Speaking:    p.hearing.speaking.Load(),
-		Level:       p.hearing.level.load(),
-		Sent:        p.listener.sent.Load(),
-		SendDropped: p.listener.dropped.Load(),
-		Copies:      p.listener.copied.Load(),
-		CopyOffset:  sending.copies.nearest(),
-		Lean:        sending.lean,
-		Paired:      sending.paired,
-		BytesOut:    p.listener.bytes.Load(),
-		Heard:       p.hearing.heard(c),
-		Refused:     p.hearing.refused.Load(),
+		ID:              p.id,
+		Path:            path,
+		Link:            linkStats,
+		Joined:          p.joined,
+		Speaking:        p.hearing.speaking.Load(),
+		Level:           p.hearing.level.load(),
+		Sent:            p.listener.sent.Load(),
+		SendDropped:     p.listener.dropped.Load(),
+		Copies:          p.listener.copied.Load(),
+		CopyOffset:      sending.copies.nearest(),
+		Lean:            sending.encoding != whole,
+		Thin:            sending.encoding == thin,
+		FramesPerPacket: 1 + sending.twins,
+		BytesOut:        p.listener.bytes.Load(),
+		Heard:           p.hearing.heard(c),
+		Refused:         p.hearing.refused.Load(),
 	}
 	if r := c.s.docket.about(p.id); r.mutes() {
 		st.Moderated, st.ModeratedBy, st.ModeratedReason = true, r.key.by, r.reason

@@ -45,7 +45,8 @@ type Taps struct {
 	// VoiceActivation it is the block of 30 ms ago, and at says so.
 	Microphone func(b *audio.Block, at time.Time, said bool)
 
-	// Said is given each packet of our own voice, whoever listens.
+	// Said is given each packet of our own voice, encoded as Config.Encoding says,
+	// whoever listens and however little their links carry.
 	Said func(*Packet)
 
 	// Received is given each packet of a peer once, when it arrives: in the
@@ -109,7 +110,8 @@ func (c *conversation) tapMicrophone(b *audio.Block, said bool) {
 	}
 }
 
-func (c *conversation) tapSaid(said *spoken) {
+// tapSaid reports whether anybody takes what is said.
+func (c *conversation) tapSaid(said *spoken) (taken bool) {
 	for _, t := range c.s.taps.list() {
 		if t.Said == nil || c.isDone() {
 			continue
@@ -122,10 +124,12 @@ func (c *conversation) tapSaid(said *spoken) {
 			Spurt:     said.spurt,
 			End:       said.end,
 			At:        c.capture.at.Add(audio.BlockDuration - c.heldBack()),
-			Payload:   said.payload,
+			Payload:   said.payloads.in(whole),
 		}
 		t.Said(&c.capture.tapped)
+		taken = true
 	}
+	return taken
 }
 
 func (c *conversation) tapPeer(id identity.PeerID, b *audio.Block, active bool) {

@@ -48,7 +48,8 @@ func (u *uplink) tries(now time.Time, all rates) bool {
 			return false
 		}
 		t.began, t.losing, t.before, t.loss, t.sum, t.n = now, time.Time{}, u.shared, mean, 0, 0
-		u.shared.fall(now, all.sending*(1-mean), all.least)
+		all.sending *= 1 - mean // what got through
+		u.shared.fall(now, u.queue, all)
 		return true
 	}
 	if now.Sub(t.began) < trialLength {

@@ -71,6 +71,7 @@ func (u *uplink) look(now time.Time, speaking bool) {
 	for _, m := range u.members {
 		all.sending += m.sending
 		all.least += m.least
+		all.little += m.little
 		all.most += m.most
 	}
 	switch {
@@ -80,7 +81,7 @@ func (u *uplink) look(now time.Time, speaking bool) {
 		u.shared.look(now, time.Duration(uplinkKeen*float64(u.queue)), typical.rtt, all)
 		u.prove(now, all.sending)
 	}
-	u.share = u.divide(u.allowed())
+	u.share = u.divide(u.allowed(all.little))
 }
 
 // prove takes note of what went through, without a queue and without most listeners
@@ -104,9 +105,10 @@ func (u *uplink) prove(now time.Time, sending float64) {
 	u.since = time.Time{}
 }
 
-// allowed is how much may be sent to all together, in kb/s of IP packets.
-func (u *uplink) allowed() float64 {
-	return min(u.shared.allowed(), max(uplinkAtFirst, uplinkGrowth*u.proven))
+// allowed is how much may be sent to all together, in kb/s of IP packets. Before anything
+// is known it isn't less than little to each.
+func (u *uplink) allowed(little float64) float64 {
+	return min(u.shared.allowed(), max(uplinkAtFirst, uplinkGrowth*u.proven, little))
 }
 
 // divide returns the share of each: those who want less than that leave the rest

@@ -189,7 +189,7 @@ func TestLookingAtListenersAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		c.u.begin()
 		for range 16 {
-			c.u.add(member{queue: time.Millisecond, rates: rates{50, 30, 100}, wants: 64})
+			c.u.add(member{queue: time.Millisecond, rates: rates{sending: 50, least: 20, little: 30, most: 100}, wants: 64})
 		}
 		c.u.look(c.up.now, true)
 	}); n > 0 {
@@ -274,7 +274,7 @@ func TestLossesOfOthersDontLimitTheUplink(t *testing.T) {
 			c.up.now = c.up.now.Add(controlTick)
 			u.begin()
 			for _, loss := range losses {
-				u.add(member{loss: loss, rates: rates{60, 30, 100}, wants: 60})
+				u.add(member{loss: loss, rates: rates{sending: 60, least: 20, little: 30, most: 100}, wants: 60})
 			}
 			u.look(c.up.now, true)
 		}
@@ -308,9 +308,9 @@ func TestATrialThatCameOutWrongIsRepeatedWhereMoreIsLost(t *testing.T) {
 // What was too much for all isn't tried again soon: all hear it.
 func TestWhatWasTooMuchForAllIsNotTriedAgainSoon(t *testing.T) {
 	g, now := newUplink().shared, time.Unix(1000, 0)
-	r := rates{sending: 500, least: 280, most: 940}
+	r := rates{sending: 500, least: 180, little: 280, most: 940}
 	g.look(now, 0, 50*time.Millisecond, r)
-	g.fall(now, r.sending, r.least)
+	g.fall(now, 0, r)
 	for tick := range int(5 * time.Minute / controlTick) {
 		now = now.Add(controlTick)
 		g.look(now, 0, 50*time.Millisecond, r)

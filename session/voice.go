@@ -15,8 +15,7 @@ const endRepeats = 2
 // talker turns our own blocks into numbered packets. It is used by runCapture
 // alone and allocates nothing.
 type talker struct {
-	enc     codec.Encoder
-	lean    codec.Encoder // for listeners to whom the link carries little
+	enc     [numEncodings]codec.Encoder
 	wanted  encodings
 	frame   []float32
 	fill    int
@@ -28,8 +27,7 @@ type talker struct {
 	inSpurt bool
 	ended   int64 // timestamp of the end of the last spurt
 	repeats int   // how often it is still to be said
-	out     [codec.MaxPacketBytes]byte
-	leanOut [codec.MaxPacketBytes]byte
+	out     [numEncodings][codec.MaxPacketBytes]byte
 	packet  spoken
 	history [wire.MaxOffset]spoken // the packet with number n is at n % MaxOffset
 }
@@ -41,27 +39,50 @@ type spoken struct {
 	samples   int   // 0 if it carries no audio
 	spurt     int64
 	end       bool
-	payload   []byte
-	lean      []byte                  // the same in the lean encoding; empty if nobody wants it, or there is no other
+	payloads  payloads
 	earlier   *[wire.MaxOffset]spoken // for copies
 }
 
+// payloads are a frame in the encodings that somebody wants, empty in the others.
+type payloads [numEncodings][]byte
+
+// in is the frame in an encoding, or in one that takes more if it has to be, or less:
+// somebody else wanted it then.
+func (p *payloads) in(e encoding) []byte {
+	for have := int(e); have >= 0; have-- {
+		if len(p[have]) > 0 {
+			return p[have]
+		}
+	}
+	for _, b := range p {
+		if len(b) > 0 {
+			return b
+		}
+	}
+	return nil
+}
+
+// keep copies others, to memory of its own.
+func (p *payloads) keep(others *payloads) {
+	for e := range p {
+		p[e] = append(p[e][:0], others[e]...)
+	}
+}
+
 func newTalker(c codec.Codec, cfg codec.Config) (*talker, error) {
-	enc, err := c.NewEncoder(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("session: %w", err)
+	t := &talker{}
+	for e := range numEncodings {
+		enc, err := c.NewEncoder(e.config(cfg))
+		if err != nil {
+			return nil, fmt.Errorf("session: %w", err)
+		}
+		t.enc[e] = enc
+		t.packet.payloads[e] = make([]byte, 0, codec.MaxPacketBytes)
+		for i := range t.history {
+			t.history[i].payloads[e] = make([]byte, 0, codec.MaxPacketBytes)
+		}
 	}
-	// Where bytes are what is short, a loud syllable must not take twice as many.
-	cfg.Bitrate, cfg.Constant = leanBitrate(cfg), true
-	lean, err := c.NewEncoder(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("session: %w", err)
-	}
-	t := &talker{enc: enc, lean: lean, frame: make([]float32, enc.FrameSamples())}
-	for i := range t.history {
-		t.history[i].payload = make([]byte, 0, codec.MaxPacketBytes)
-		t.history[i].lean = make([]byte, 0, codec.MaxPacketBytes)
-	}
+	t.frame = make([]float32, t.enc[whole].FrameSamples())
 	t.packet.earlier = &t.history
 	return t, nil
 }
@@ -85,18 +106,18 @@ func (t *talker) push(b *audio.Block, open bool) (*spoken, error) {
 	if !said {
 		return t.endSpurt(start), nil
 	}
-	payload, lean, err := t.encode()
+	coded, err := t.encode()
 	if err != nil {
 		return t.endSpurt(start), fmt.Errorf("session: %w", err)
 	}
-	if len(payload) == 0 {
+	if len(coded.in(whole)) == 0 {
 		return t.endSpurt(start), nil
 	}
 	if !t.inSpurt {
 		t.inSpurt = true
 		t.spurt++
 	}
-	return t.number(start, len(t.frame), payload, lean), nil
+	return t.number(start, len(t.frame), coded), nil
 }
 
 // pushPacket takes a packet that was encoded elsewhere, and returns it numbered.
@@ -108,50 +129,25 @@ func (t *talker) pushPacket(payload []byte, samples int) *spoken {
 		t.inSpurt = true
 		t.spurt++
 	}
-	return t.number(start, samples, payload, nil)
+	return t.number(start, samples, payloads{whole: payload})
 }
 
-// encode encodes the frame, once for all or once more for those who want it
-// lean. Only if nobody wants it whole, lean stands for both.
-func (t *talker) encode() (payload, lean []byte, err error) {
-	if t.wanted.lean {
-		if lean, err = t.lean.Encode(t.leanOut[:], t.frame); err != nil {
-			return nil, nil, err
+// encode encodes the frame in each of the encodings that somebody wants, whole if
+// nobody does.
+func (t *talker) encode() (coded payloads, err error) {
+	wanted := t.wanted
+	if wanted == (encodings{}) {
+		wanted[whole] = true
+	}
+	for e, want := range wanted {
+		if !want {
+			continue
 		}
-		if !t.wanted.whole {
-			return lean, nil, nil
+		if coded[e], err = t.enc[e].Encode(t.out[e][:], t.frame); err != nil {
+			return payloads{}, err
 		}
 	}
-	payload, err = t.enc.Encode(t.out[:], t.frame)
-	return payload, lean, err
-}
-
-// coded is the packet's audio in one of the encodings. Where there is one only
-// that is it.
-func (s *spoken) coded(lean bool) []byte {
-	if lean && len(s.lean) > 0 {
-		return s.lean
-	}
-	return s.payload
-}
-
-// encodings are those that somebody listens to.
-type encodings struct{ whole, lean bool }
-
-func (e *encodings) add(lean bool) {
-	e.lean = e.lean || lean
-	e.whole = e.whole || !lean
-}
-
-// leanBitrate is that of the lean encoding, in b/s: wideband speech, if that is
-// less than what is asked for.
-func leanBitrate(cfg codec.Config) int {
-	const usual, share = 17000, 0.65
-	bitrate := cfg.Bitrate
-	if bitrate == 0 {
-		bitrate = codec.DefaultBitrate
-	}
-	return max(min(usual, int(share*float64(bitrate))), codec.MinBitrate)
+	return coded, nil
 }
 
 // skip advances the clock over blocks that were lost. A spurt doesn't go on over
@@ -177,24 +173,24 @@ func (t *talker) endSpurt(start int64) *spoken {
 	default:
 		return nil
 	}
-	p := t.number(t.ended, 0, nil, nil)
+	p := t.number(t.ended, 0, payloads{})
 	p.end = true
 	return p
 }
 
 // number makes the next packet and remembers the one before.
-func (t *talker) number(timestamp int64, samples int, payload, lean []byte) *spoken {
+func (t *talker) number(timestamp int64, samples int, coded payloads) *spoken {
 	if prev := &t.packet; prev.samples > 0 {
 		h := &t.history[prev.seq%wire.MaxOffset]
-		kept, keptLean := append(h.payload[:0], prev.payload...), append(h.lean[:0], prev.lean...)
+		kept := h.payloads
+		kept.keep(&prev.payloads)
 		*h = *prev
-		h.payload, h.lean = kept, keptLean
+		h.payloads = kept
 	}
 	t.seq++
 	t.packet.seq, t.packet.timestamp, t.packet.samples = t.seq, timestamp, samples
 	t.packet.spurt, t.packet.end = t.spurt, false
-	t.packet.payload = append(t.packet.payload[:0], payload...)
-	t.packet.lean = append(t.packet.lean[:0], lean...)
+	t.packet.payloads.keep(&coded)
 	return &t.packet
 }
 

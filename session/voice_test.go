@@ -31,7 +31,7 @@ func say(t *testing.T, tk *talker, b *audio.Block, open bool, blocks int) (out [
 		}
 		if s != nil {
 			kept := *s
-			kept.payload = bytes.Clone(s.payload)
+			kept.payloads = payloads{whole: bytes.Clone(s.payloads[whole])}
 			out = append(out, kept)
 		}
 	}
@@ -66,7 +66,7 @@ func TestSequenceCountsPacketsAndTimestampCountsTime(t *testing.T) {
 			t.Fatalf("%v: closing said %+v, want the end and %d repeats", d, closed, endRepeats)
 		}
 		for _, s := range closed {
-			if !s.end || s.samples != 0 || len(s.payload) != 0 || s.timestamp != 600*48 || s.spurt != 1 {
+			if !s.end || s.samples != 0 || len(s.payloads[whole]) != 0 || s.timestamp != 600*48 || s.spurt != 1 {
 				t.Errorf("%v: closing said %+v, want an end at 600 ms", d, s)
 			}
 		}
@@ -113,14 +113,14 @@ func TestCopiesBelongToTheSameSpurtWithoutGap(t *testing.T) {
 		if s == nil {
 			continue
 		}
-		payloads = append(payloads, bytes.Clone(s.payload))
+		payloads = append(payloads, bytes.Clone(s.payloads[whole]))
 		for offset := 1; offset <= wire.MaxOffset; offset++ {
 			h := s.before(offset)
 			if n := len(payloads) - 1 - offset; n < 0 {
 				if h != nil {
 					t.Errorf("block %d: a copy from before the first packet", i)
 				}
-			} else if h == nil || !bytes.Equal(h.payload, payloads[n]) {
+			} else if h == nil || !bytes.Equal(h.payloads[whole], payloads[n]) {
 				t.Errorf("block %d: the packet %d back is not the one that was sent", i, offset)
 			}
 		}
@@ -266,7 +266,7 @@ func TestWhatCannotBeEncodedEndsTheSpurt(t *testing.T) {
 	tk := newTestTalker(t, 20*time.Millisecond)
 	last := *lastOf(t, tk, 20)
 	good := tk.enc
-	tk.enc = failing{good}
+	tk.enc[whole] = failing{good[whole]}
 	say(t, tk, loudBlock(), true, 1)
 	end, err := tk.push(loudBlock(), true)
 	if !errors.Is(err, errEncode) || end == nil || !end.end || end.spurt != last.spurt || end.timestamp != 20*480 {

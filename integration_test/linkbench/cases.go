@@ -83,6 +83,9 @@ func Cases() []Case {
 			Bars:   Bars{Concealed: 100, After: []Since{{From: 5 * time.Second, Heard: true, Buffer: 115, Concealed: 0.8}}},
 			Others: "114-120 ms, 1.6-1.8 %",
 		}, {
+			Name: "40 kb/s", Link: linkem.Impairment{Delay: delay, Rate: 40e3},
+			Bars: Bars{Concealed: 100, After: []Since{{From: 12 * time.Second, Heard: true, Buffer: 150, Concealed: 1}}},
+		}, {
 			Name: "1 Mb/s, 50 kb/s for 20 s, 1 Mb/s", Link: linkem.Impairment{Delay: delay, Rate: 1e6},
 			Then: []Change{
 				{20 * time.Second, linkem.Impairment{Delay: delay, Rate: 50e3}},
@@ -117,6 +120,7 @@ func RelayedCases() []Case {
 		{Name: "relayed, 5 % loss", Link: linkem.Impairment{Delay: delay, Loss: 0.05}},
 		{Name: "relayed, 200 ms stall every 5 s", Link: linkem.Impairment{Delay: delay, Stall: 200 * ms}},
 		{Name: "relayed, 60 kb/s", Link: linkem.Impairment{Delay: delay, Rate: 60e3}},
+		{Name: "relayed, 50 kb/s", Link: linkem.Impairment{Delay: delay, Rate: 50e3}},
 		{Name: "relayed, 100 kb/s", Link: linkem.Impairment{Delay: delay, Rate: 100e3}},
 		{
 			Name: "relayed, a stall of 3 s", Link: linkem.Impairment{Delay: delay},

@@ -50,10 +50,12 @@ const (
 	HeadRoom
 )
 
-// Capabilities of a peer: it takes texts and data, and rulings of moderators.
+// Capabilities of a peer: it takes texts and data, rulings of moderators, and voice
+// packets with more than two frames that are in no other.
 const (
 	Messages = "messages"
 	Rulings  = "rulings"
+	Bundles  = "bundles"
 )
 
 // PartWindow is how many parts of texts and data a peer takes beyond those that it

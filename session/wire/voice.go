@@ -18,7 +18,7 @@ const (
 const (
 	voiceVersion  = 1 // upper half of the first byte
 	withChannels  = 2 // the same, of a packet with channels
-	flagTwin      = 0x08
+	flagTwins     = 0x08
 	flagEnd       = 0x04
 	copiesMask    = 0x03
 	voiceHeader   = 7
@@ -52,9 +52,10 @@ type Copy struct {
 //
 // Sequence, timestamp and spurt are the low bits of counters that only grow;
 // [Unwrap] restores them. A copy is its offset (one byte), its length
-// (unsigned varint) and its bytes. If T is set the first copy is of the packet
-// before, and no copy but its twin: it was not sent by itself. A packet without copies and payload that
-// has E set ends a talk spurt and carries no audio.
+// (unsigned varint) and its bytes. If T is set the first copies, of offsets that fall
+// to 1, are of the packets right before, and no copies but twins: those were not sent
+// by themselves. A packet without copies and payload that has E set ends a talk spurt
+// and carries no audio.
 //
 // Version 1 has no channels and is said to everyone; version 2 has at least one,
 // see [Channel].
@@ -65,7 +66,7 @@ type Voice struct {
 	End       bool            // the talk spurt ends with this packet
 	Copies    [MaxCopies]Copy // the first NumCopies are valid
 	NumCopies int
-	Twin      bool   // the first copy is of offset 1 and the only time that this packet is sent
+	Twins     int    // that many copies, the first ones, are of the packets right before, which are not sent otherwise; the farthest comes first
 	Channels  []byte // as AppendChannels makes it; empty for what is said to everyone
 	Payload   []byte // the codec's packet; empty only if End is set
 }
@@ -82,10 +83,7 @@ func (v *Voice) Size() int {
 // AppendTo appends the packet's wire form to b. It fails, returning b as it
 // was, if v isn't a valid packet. It allocates only if b has too little room.
 func (v *Voice) AppendTo(b []byte) ([]byte, error) {
-	if v.Twin && (v.NumCopies < 1 || v.Copies[0].Offset != 1) {
-		return b, ErrVoiceFormat
-	}
-	if v.NumCopies < 0 || v.NumCopies > MaxCopies || v.Timestamp >= 1<<TimestampBits || (len(v.Payload) == 0 && !v.End) {
+	if v.NumCopies < 0 || v.NumCopies > MaxCopies || !v.twinsFollow() || v.Timestamp >= 1<<TimestampBits || (len(v.Payload) == 0 && !v.End) {
 		return b, ErrVoiceFormat
 	}
 	start := len(b)
@@ -99,8 +97,8 @@ func (v *Voice) AppendTo(b []byte) ([]byte, error) {
 	if v.End {
 		first |= flagEnd
 	}
-	if v.Twin {
-		first |= flagTwin
+	if v.Twins > 0 {
+		first |= flagTwins
 	}
 	b = append(b, first)
 	b = binary.BigEndian.AppendUint16(b, v.Sequence)
@@ -133,7 +131,6 @@ func (v *Voice) Parse(b []byte) error {
 		Spurt:     b[6],
 		End:       b[0]&flagEnd != 0,
 		NumCopies: int(b[0] & copiesMask),
-		Twin:      b[0]&flagTwin != 0,
 	}
 	rest := b[voiceHeader:]
 	if version == withChannels {
@@ -147,11 +144,27 @@ func (v *Voice) Parse(b []byte) error {
 	if err != nil {
 		return err
 	}
-	if v.Twin && (v.NumCopies == 0 || v.Copies[0].Offset != 1) || len(rest) == 0 && !v.End {
+	if b[0]&flagTwins != 0 {
+		v.Twins = max(1, v.Copies[0].Offset)
+	}
+	if !v.twinsFollow() || len(rest) == 0 && !v.End {
 		return ErrVoiceFormat
 	}
 	v.Payload = rest[:len(rest):len(rest)]
 	return nil
+}
+
+// twinsFollow tells whether twins are where they belong.
+func (v *Voice) twinsFollow() bool {
+	if v.Twins < 0 || v.Twins > v.NumCopies {
+		return false
+	}
+	for i, c := range v.Copies[:v.Twins] {
+		if c.Offset != v.Twins-i {
+			return false
+		}
+	}
+	return true
 }
 
 // parseCopies reads the copies and returns what follows them.

@@ -41,8 +41,12 @@ var voiceCases = []struct {
 		Payload: []byte{5},
 	}},
 	{"voice-twin", Voice{
-		Sequence: 7, Timestamp: 14, Spurt: 3, Twin: true, NumCopies: 2,
+		Sequence: 7, Timestamp: 14, Spurt: 3, Twins: 1, NumCopies: 2,
 		Copies: [MaxCopies]Copy{{1, []byte{0x78, 6}}, {3, []byte{0x78, 4}}}, Payload: []byte{0x78, 7},
+	}},
+	{"voice-twins", Voice{
+		Sequence: 9, Timestamp: 18, Spurt: 3, Twins: 2, NumCopies: 3,
+		Copies: [MaxCopies]Copy{{2, []byte{0x78, 7}}, {1, []byte{0x78, 8}}, {3, []byte{0x78, 6}}}, Payload: []byte{0x78, 9},
 	}},
 	{"voice-room", Voice{Sequence: 8, Timestamp: 16, Spurt: 3, Channels: []byte{0x14}, Payload: []byte{0x78, 8}}},
 	{"voice-channels", Voice{
@@ -103,6 +107,8 @@ func TestVoiceRefusesWhatIsNoPacket(t *testing.T) {
 		{"other version", "30000100000201" + "78", ErrVoiceVersion},
 		{"twin without a copy", "18000100000201" + "78", ErrVoiceFormat},
 		{"twin farther back", "19000100000201" + "020178" + "78", ErrVoiceFormat},
+		{"twins with one left out", "1a000100000201" + "020178" + "030178" + "78", ErrVoiceFormat},
+		{"more twins than copies", "1b000100000201" + "040178" + "030178" + "020178" + "78", ErrVoiceFormat},
 		{"no payload and no end", "10000100000201", ErrVoiceFormat},
 		{"copy without bytes", "11000100000201" + "0100" + "78", ErrVoiceFormat},
 		{"copy of itself", "11000100000201" + "000178" + "78", ErrVoiceFormat},
@@ -143,6 +149,9 @@ func TestVoiceDoesNotWriteWhatItWouldNotRead(t *testing.T) {
 		"half a channel":      {Payload: []byte{1}, Channels: []byte{0x16}},
 		"more than channels":  {Payload: []byte{1}, Channels: []byte{0x14, 0x14}},
 		"too many copies":     {Payload: []byte{1}, NumCopies: 4},
+		"a twin but no copy":  {Payload: []byte{1}, Twins: 1},
+		"twins out of order":  {Payload: []byte{1}, Twins: 2, NumCopies: 2, Copies: [MaxCopies]Copy{{1, []byte{1}}, {2, []byte{1}}}},
+		"less than no twin":   {Payload: []byte{1}, Twins: -1},
 	}
 	for name, v := range cases {
 		if b, err := v.AppendTo([]byte("kept")); err == nil || string(b) != "kept" {
