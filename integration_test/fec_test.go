@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"maps"
@@ -21,9 +22,11 @@ import (
 // protection is how speech is protected against losses: not at all, by in-band FEC,
 // or by a copy in the next packet.
 type protection struct {
-	rate int // b/s asked of the encoder
-	fec  bool
-	copy bool
+	rate     int // b/s asked of the encoder
+	fec      bool
+	expected float64 // loss that it is told; 0 for that which there is
+	constant bool    // bitrate
+	copy     bool
 }
 
 var fecFull = flag.Bool("fec.full", false, "compare FEC and copies at all losses, with several seeds")
@@ -42,11 +45,11 @@ const fecFrame = audio.SampleRate / 50
 // is left: every lost frame is played as the packet after it makes possible.
 func (p protection) over(t *testing.T, said []float32, loss float64, seed uint64) (r protected) {
 	t.Helper()
-	enc, err := opus.Codec{}.NewEncoder(codec.Config{Bitrate: p.rate, NoDTX: true})
+	enc, err := opus.Codec{}.NewEncoder(codec.Config{Bitrate: p.rate, Constant: p.constant, NoDTX: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := enc.SetExpectedLoss(loss, p.fec); err != nil {
+	if err := enc.SetExpectedLoss(cmp.Or(p.expected, loss), p.fec); err != nil {
 		t.Fatal(err)
 	}
 	var packets [][]byte
@@ -121,15 +124,17 @@ var protections = map[string]protection{
 	"FEC, 26 kb/s":         {rate: codec.DefaultBitrate, fec: true},
 	"copies, 26 kb/s":      {rate: codec.DefaultBitrate, copy: true},
 	"none, 32 kb/s":        {rate: 32000},
-	"FEC, 32 kb/s":         {rate: 32000, fec: true},
+	"FEC, 32 kb/s":         {rate: 32000, fec: true, expected: 0.05},
 	"FEC, 52 kb/s":         {rate: 2 * codec.DefaultBitrate, fec: true},
-	"copies, lean 17 kb/s": {rate: 17000, copy: true},
+	"copies, lean 17 kb/s": {rate: 17000, constant: true, copy: true},
 }
 
 // At the bitrate that is ours by default libopus puts FEC into no packet while less
 // than a tenth is lost, and into most beyond, for the upper band of all. A copy
-// brings more there. From 32 kb/s on FEC is there at any loss.
-func TestInBandFECIsNotForOurBitrate(t *testing.T) {
+// brings more there. From 32 kb/s on FEC is there at any loss, and where the link
+// carries no whole copy it brings more than a copy of the lean encoding, which takes as
+// much.
+func TestInBandFECIsForThinLinks(t *testing.T) {
 	said, err := audiotest.LoadWAV(filepath.Join("..", "testdata", "speech", "anna.wav"))
 	if err != nil {
 		t.Fatal(err)
@@ -160,6 +165,9 @@ func TestInBandFECIsNotForOurBitrate(t *testing.T) {
 		}
 		if loss > 0 && higher.carries < 0.5 || higher.narrow > 0 || bare.narrow > 0 {
 			t.Errorf("%.0f %% loss: at 32 kb/s %+v", 100*loss, higher)
+		}
+		if small := got["copies, lean 17 kb/s"]; loss > 0 && loss <= 0.1 && (higher.stoi < small.stoi || higher.kbps > small.kbps) {
+			t.Errorf("%.0f %% loss: FEC at 32 kb/s %+v, lean copies %+v", 100*loss, higher, small)
 		}
 		if loss >= 0.05 && (copies.stoi < ours.stoi+0.01 || copies.stoi < higher.stoi) {
 			t.Errorf("%.0f %% loss: copies %+v, FEC %+v, at 32 kb/s %+v", 100*loss, copies, ours, higher)

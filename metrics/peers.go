@@ -43,6 +43,7 @@ var whatPeersHear = []metric[session.PeerStats]{
 	{"parley_peer_voice_sent_bytes_total", "Bytes of voice packets sent.", counter, func(p *session.PeerStats) float64 { return count(p.BytesOut) }},
 	{"parley_peer_lean", "1 while the peer gets an encoding with a lower bitrate.", gauge, func(p *session.PeerStats) float64 { return yes(p.Lean) }},
 	{"parley_peer_thin", "1 while it is the one with the lowest.", gauge, func(p *session.PeerStats) float64 { return yes(p.Thin) }},
+	{"parley_peer_fec", "1 while the peer gets in-band FEC.", gauge, func(p *session.PeerStats) float64 { return yes(p.FEC) }},
 	{"parley_peer_packet_frames", "Frames in each packet that the peer gets, copies apart.", gauge, func(p *session.PeerStats) float64 { return float64(p.FramesPerPacket) }},
 	{"parley_peer_reported_loss_ratio", "Share of packets, 0 to 1, that the network lost on the first try, as the peer last reported.", gauge, func(p *session.PeerStats) float64 { return p.ReportedLoss }},
 	{"parley_peer_reported_unrecovered_ratio", "Share of packets, 0 to 1, that the peer had to conceal, as it last reported.", gauge, func(p *session.PeerStats) float64 { return p.ReportedUnrecovered }},

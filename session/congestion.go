@@ -19,6 +19,7 @@ const (
 	raiseAfter  = 15 * time.Second // without congestion; doubled each time that it comes back
 	raiseLatest = 4 * time.Minute  // at most
 	climbAfter  = time.Second      // the same at the start, where the first raises are expected
+	startLasts  = 5 * time.Second  // in which a queue may be of what isn't speech
 	lossMemory  = 5 * time.Second  // for which losses are reported, and remembered, that a queue was the reason of
 	raiseProof  = 20 * time.Second // after a raise congestion is due to it: how much speech takes varies by the sentence
 )
@@ -32,10 +33,12 @@ type congestion struct {
 	wary  time.Duration // for which after that as much isn't tried again
 
 	queued time.Time // since when there is a queue; zero if there is none
+	filled float64   // what was sent when it began
 
 	draining bool          // the queue that made us fall hasn't gone
 	drain    float64       // kb/s that are sent meanwhile, at most
 	depth    time.Duration // of that queue
+	began    time.Time     // when it looked first
 	calm     time.Time     // since when nothing happened
 	cut      time.Time     // when the limit was lowered last
 	raised   time.Time     // and raised
@@ -47,6 +50,7 @@ type rates struct {
 	sending     float64
 	least, most float64 // that can be sent there
 	little      float64 // the plan of that name
+	loss        float64 // share of packets lost on the first try: what is sent again makes short queues
 }
 
 func newCongestion() congestion { return congestion{limit: math.Inf(1), after: raiseAfter} }
@@ -55,14 +59,18 @@ func newCongestion() congestion { return congestion{limit: math.Inf(1), after: r
 // something is sent, and reports whether the limit changed. That the link refuses
 // packets tells nothing: it does so in a stall and in a burst of losses too.
 func (g *congestion) look(now time.Time, queue, rtt time.Duration, r rates) bool {
-	if g.calm.IsZero() {
-		g.calm = now
+	if g.began.IsZero() {
+		g.began, g.calm = now, now
 	}
-	if queue <= queueMost/2 {
+	gone := queueMost / 2
+	if now.Sub(g.cut) >= rtt+cutRest {
+		gone = queueMost // what packets of much speech take of a thin link is as long
+	}
+	if queue <= gone {
 		g.draining = false
 	}
 	most := queueMost
-	if g.raisedLately(now) {
+	if g.raisedLately(now) && r.loss < lossyFrom {
 		most = queueRaised
 	}
 	if queue <= most {
@@ -73,7 +81,7 @@ func (g *congestion) look(now time.Time, queue, rtt time.Duration, r rates) bool
 		return g.rise(now, r.most)
 	}
 	if g.queued.IsZero() {
-		g.queued = now
+		g.queued, g.filled = now, r.sending
 	}
 	if now.Sub(g.queued) < queueFor {
 		return false
@@ -108,16 +116,23 @@ func (g *congestion) suspected(now time.Time) bool {
 }
 
 // fall lowers the limit: to what it was if it was raised a while ago. It is lower than
-// what little takes only if that makes the queue no shorter: one that is there at first
-// is of what was sent before, and it would take long to rise from less.
+// what little takes only if a queue comes back while no more is sent: one that is there
+// at first is of what was sent before, and it would take long to rise from less. If it
+// doesn't go while little is sent, the least is until it has.
 func (g *congestion) fall(now time.Time, queue time.Duration, r rates) {
-	floor := r.little
-	if g.stays(queue) {
+	floor, drain := r.little, r.little
+	switch {
+	case g.stays(queue):
+		drain = r.least
+	case !g.draining && g.limit <= r.little:
 		floor = r.least
 	}
-	g.cut, g.draining, g.drain, g.depth, g.bad = now, true, r.little, queue, r.sending
+	g.cut, g.draining, g.drain, g.depth, g.bad = now, true, drain, queue, r.sending
 	climbing := g.climbing()
 	g.after = max(g.after, raiseAfter)
+	if math.IsInf(g.limit, 1) && g.wary == 0 && !g.raisedLately(now) && now.Sub(g.began) < startLasts {
+		g.after, climbing = climbAfter, true
+	}
 	if g.raisedLately(now) {
 		g.raised = time.Time{}
 		if !climbing {
@@ -128,7 +143,11 @@ func (g *congestion) fall(now time.Time, queue time.Duration, r rates) {
 			return
 		}
 	}
-	g.limit = min(g.limit, max(cutShare*min(g.limit, r.sending), floor))
+	cut := cutShare * r.sending
+	if g.filled > r.sending { // copies were left out already, and the queue of before is still there
+		cut = min(cutShare*g.filled, r.sending)
+	}
+	g.limit = min(g.limit, max(min(cut, cutShare*g.limit), floor))
 }
 
 // stays tells whether the queue hardly gets shorter, though little is sent.

@@ -99,31 +99,48 @@ func TestStallIsNoCongestion(t *testing.T) {
 	}
 }
 
-// A queue that gets shorter while little is sent is no reason to send less: it would
-// take a minute more to come back from there. One that doesn't is, but for a limit below
-// the least that can be sent.
+// Into a queue little is sent, and the least if it doesn't get shorter then. Only one that
+// comes back while little is sent shows that the link carries less than that: it would
+// take a minute more to rise from there.
 func TestTheLimitFallsStepByStep(t *testing.T) {
+	const rtt = 200 * time.Millisecond
 	f := usualFormat()
-	for goes, want := range map[time.Duration]float64{15 * time.Millisecond: f.rate(little), 0: f.rate(f.thriftiest())} {
-		g, now, queue := newCongestion(), time.Unix(1000, 0), 400*time.Millisecond
+	for goes, draining := range map[time.Duration]plan{15 * time.Millisecond: little, 0: f.thriftiest()} {
+		g, now := newCongestion(), time.Unix(1000, 0)
 		present, sent := plan{}, []plan{{}}
-		for tick := 0; tick < 200 && queue > queueMost; tick++ {
-			now = now.Add(controlTick)
-			queue -= goes
-			g.look(now, queue, 200*time.Millisecond, f.rates(present))
-			if !math.IsInf(g.limit, 1) && g.allowed() > f.rate(little) {
-				t.Fatalf("%.0f kb/s may be sent into a queue", g.allowed())
-			}
-			if present = f.choose(network{rtt: 200 * time.Millisecond, limit: g.allowed()}, present); present != sent[len(sent)-1] {
-				sent = append(sent, present)
+		see := func(queue time.Duration, ticks int, goes time.Duration) {
+			for range ticks {
+				now = now.Add(controlTick)
+				queue = max(0, queue-goes)
+				g.look(now, queue, rtt, f.rates(present))
+				if !math.IsInf(g.limit, 1) && g.allowed() > f.rate(little) {
+					t.Fatalf("%.0f kb/s may be sent into a queue", g.allowed())
+				}
+				present = f.choose(network{rtt: rtt, limit: g.allowed()}, present)
+				if present != sent[len(sent)-1] {
+					sent = append(sent, present)
+				}
 			}
 		}
-		t.Logf("a queue that is %v shorter in 0.1 s: limit %.0f kb/s, %+v", goes, g.limit, sent)
-		if math.Abs(g.limit-want) > 1e-9 {
-			t.Errorf("a queue that is %v shorter in 0.1 s: the limit is %.0f kb/s, want %.0f", goes, g.limit, want)
+		see(400*time.Millisecond, 24, goes)
+		if g.limit != f.rate(little) || present != draining {
+			t.Errorf("a queue that is %v shorter in 0.1 s: a limit of %.0f kb/s, %+v were sent", goes, g.limit, sent)
 		}
-		if sent[1] != little || goes > 0 && len(sent) > 2 {
-			t.Errorf("a queue that is %v shorter in 0.1 s: %+v were sent", goes, sent)
+		see(0, 5, 0)
+		if present != little {
+			t.Errorf("the queue has gone, and %+v is sent", present)
+		}
+		see(100*time.Millisecond, 10, 0)
+		if want := cutShare * f.rate(little); g.limit != want {
+			t.Errorf("the queue came back: a limit of %.0f kb/s, want %.0f", g.limit, want)
+		}
+		see(0, 5, 0)
+		if f.rate(present) > g.limit {
+			t.Errorf("with a limit of %.0f kb/s %+v is sent", g.limit, present)
+		}
+		see(100*time.Millisecond, 100, 0)
+		if g.limit < f.rate(f.thriftiest()) {
+			t.Errorf("the limit is %.0f kb/s, less than can be sent", g.limit)
 		}
 	}
 }
@@ -158,20 +175,25 @@ func TestAStartThatClimbs(t *testing.T) {
 	}
 }
 
-// A queue that is borne otherwise shows after a raise that it was too much.
+// A queue that is borne otherwise shows after a raise that it was too much, but where
+// packets are lost and sent again.
 func TestAShortQueueEndsARaise(t *testing.T) {
 	const queue = (queueRaised + queueMost) / 2
-	for _, raised := range []bool{false, true} {
+	for _, c := range []struct {
+		raised bool
+		loss   float64
+		falls  bool
+	}{{false, 0, false}, {true, 0, true}, {true, 0.05, false}} {
 		g, now := newCongestion(), time.Unix(1000, 0)
-		if raised {
+		if c.raised {
 			g.raisedFrom(now, 44)
 		}
 		for range 10 {
 			now = now.Add(controlTick)
-			g.look(now, queue, 100*time.Millisecond, rates{sending: 63, least: 23, most: 120, little: 35})
+			g.look(now, queue, 100*time.Millisecond, rates{sending: 63, least: 23, most: 120, little: 35, loss: c.loss})
 		}
-		if fell := !math.IsInf(g.limit, 1); fell != raised {
-			t.Errorf("raised %t: a queue of %v, and the limit is %.0f", raised, queue, g.limit)
+		if fell := !math.IsInf(g.limit, 1); fell != c.falls {
+			t.Errorf("%+v: a queue of %v, and the limit is %.0f", c, queue, g.limit)
 		}
 	}
 }

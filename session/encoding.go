@@ -1,46 +1,77 @@
 package session
 
-import "github.com/parley-voice/parley/codec"
+import (
+	"fmt"
+
+	"github.com/parley-voice/parley/codec"
+)
 
 // encoding is one of those that our voice has at a time: what a listener's link
-// carries decides which of them it gets. Later ones take less.
+// carries decides which of them it gets.
 type encoding uint8
 
 const (
-	whole encoding = iota // as the application asks for
-	lean                  // wideband speech
-	thin                  // what makes itself understood
+	whole   encoding = iota // as the application asks for
+	guarded                 // the same with in-band FEC: each packet says roughly what was in the one before
+	lean                    // wideband speech
+	thin                    // what makes itself understood
 	numEncodings
 )
 
 // encodings is a set of them.
 type encodings [numEncodings]bool
 
+const (
+	// guardedBitrate is the lowest at which libopus spares the bits for FEC whatever
+	// loss it is told to expect, and keeps the whole band, in b/s.
+	guardedBitrate = 32000
+	// guardedLoss is what it is told: how good FEC is hardly depends on it then, but
+	// all the rest is worse where it is more.
+	guardedLoss = 0.05
+)
+
+// guards tells whether there is a guarded encoding: not where the codec has no FEC, or
+// less is asked for than what it needs, by much.
+func guards(cfg codec.Config) bool {
+	return !cfg.LowDelay && whole.bitrate(cfg) >= codec.DefaultBitrate
+}
+
 // bitrate is that of an encoding, in b/s. What is asked for may be as little as the
 // others are.
 func (e encoding) bitrate(cfg codec.Config) int {
 	const (
 		usualLean, usualThin = 17000, 11000
-		share                = 0.65 // of the one before, at most
+		share                = 0.65 // of the one that takes more, at most
 	)
-	bitrate := cfg.Bitrate
-	if bitrate == 0 {
-		bitrate = codec.DefaultBitrate
+	asked := cfg.Bitrate
+	if asked == 0 {
+		asked = codec.DefaultBitrate
 	}
-	if e >= lean {
-		bitrate = max(min(usualLean, int(share*float64(bitrate))), codec.MinBitrate)
+	switch e {
+	case guarded:
+		return max(asked, guardedBitrate)
+	case lean:
+		return max(min(usualLean, int(share*float64(asked))), codec.MinBitrate)
+	case thin:
+		return max(min(usualThin, int(share*float64(lean.bitrate(cfg)))), codec.MinBitrate)
+	default:
+		return asked
 	}
-	if e >= thin {
-		bitrate = max(min(usualThin, int(share*float64(bitrate))), codec.MinBitrate)
-	}
-	return bitrate
 }
 
-// config is that of its encoder. Where bytes are what is short, a loud syllable must
-// not take twice as many.
-func (e encoding) config(cfg codec.Config) codec.Config {
+// encoder makes one. Where bytes are what is short, a loud syllable must not take
+// twice as many.
+func (e encoding) encoder(c codec.Codec, cfg codec.Config) (codec.Encoder, error) {
 	if e != whole {
-		cfg.Bitrate, cfg.Constant = e.bitrate(cfg), true
+		cfg.Bitrate = e.bitrate(cfg)
 	}
-	return cfg
+	cfg.Constant = cfg.Constant || e == lean || e == thin
+	enc, err := c.NewEncoder(cfg)
+	if err == nil && e == guarded {
+		err = enc.SetExpectedLoss(guardedLoss, true)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	return enc, nil
 }

@@ -71,7 +71,8 @@ func unpackPlan(n uint32) plan {
 // before frames wait for two others they are made smaller.
 var plans = func() (list []plan) {
 	sets := []offsets{0, back(1), back(2), back(3), back(4), back(1, 2), back(1, 3), back(2, 4)}
-	for e := range numEncodings {
+	list = append(list, plan{encoding: guarded})
+	for _, e := range []encoding{whole, lean, thin} {
 		for _, copies := range sets {
 			list = append(list, plan{encoding: e, copies: copies})
 		}
@@ -88,6 +89,7 @@ type voiceFormat struct {
 	frame   time.Duration
 	bitrate [numEncodings]float64 // kb/s
 	beside  float64               // bytes that a packet costs beside packetOverhead, on this way
+	guards  bool                  // there is the guarded encoding
 	twins   int                   // frames that may travel with the next, on this way
 }
 
@@ -96,7 +98,7 @@ type voiceFormat struct {
 const longestBundle = 60 * time.Millisecond
 
 func formatOf(cfg codec.Config) voiceFormat {
-	f := voiceFormat{frame: cfg.FrameDuration, twins: 1}
+	f := voiceFormat{frame: cfg.FrameDuration, guards: guards(cfg), twins: 1}
 	for e := range numEncodings {
 		f.bitrate[e] = float64(e.bitrate(cfg)) / 1000
 	}
@@ -164,7 +166,8 @@ type network struct {
 const (
 	leanCosts = 3    // R: Ie of the lean encoding, our estimate; G.113 has none for Opus
 	thinCosts = 12   // the same of the thin one
-	byteCosts = 0.02 // R per kb/s of copies: what is not worth more isn't sent
+	fecMisses = 0.11 // share of packets without FEC; TestInBandFECIsForThinLinks prints it
+	byteCosts = 0.02 // R per kb/s of copies and FEC: what is not worth more isn't sent
 	// delaySlope is what a millisecond of delay is taken to lower R by beside what
 	// G.107 says. It is the jitter buffer's, see there.
 	delaySlope = 0.05
@@ -195,11 +198,19 @@ func (f voiceFormat) impairment(p plan, n network) float64 {
 		before = frames
 		best = min(best, at(time.Duration(frames)*f.frame, lost))
 	}
+	if p.encoding == guarded {
+		again := n.again(1)
+		lost *= again + (1-again)*fecMisses
+		best = min(best, at(f.frame, lost))
+	}
 	if resend := n.rtt*3/2 + resendExtra; resend <= bufferMost {
 		best = min(best, at(resend, lost*resendLost))
 	}
 	bare := p
 	bare.copies = 0
+	if p.encoding == guarded {
+		bare.encoding = whole
+	}
 	costs := [numEncodings]float64{lean: leanCosts, thin: thinCosts}
 	return best + costs[p.encoding] + byteCosts*(f.rate(p)-f.rate(bare))
 }
@@ -239,8 +250,11 @@ const (
 // carries tells whether a plan fits what the network carries, and what may be
 // spent.
 func (f voiceFormat) carries(n network, p plan) bool {
-	if p.twins > f.twins {
+	switch {
+	case p.twins > f.twins:
 		return false
+	case p.encoding == guarded && (!f.guards || f.carries(n, plan{copies: back(1)})):
+		return false // copies leave less to be concealed
 	}
 	rate := f.rate(p)
 	all := rate * (1 + resent*n.loss)
@@ -264,11 +278,11 @@ const planSticks = 0.4
 func (f voiceFormat) choose(n network, present plan) plan {
 	best, least := f.thriftiest(), math.Inf(1)
 	for _, p := range plans {
-		if !f.carries(n, p) || p.copies != 0 && n.loss == 0 {
+		if !f.carries(n, p) || (p.copies != 0 || p.encoding == guarded) && n.loss == 0 {
 			continue
 		}
 		cost := f.impairment(p, n)
-		if p == present && p.twins == 0 { // more in a packet is for want of a better link
+		if p == present && (p.twins == 0 || p.copies != 0) { // more in a packet is for want of a better link
 			cost -= planSticks
 		}
 		if cost < least {

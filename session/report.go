@@ -136,6 +136,7 @@ func (c *conversation) look(p *peer, now time.Time, speaking bool) {
 	}
 	f := c.capture.format.on(path, p.remote.bundles)
 	r := f.rates(unpackPlan(p.listener.plan.Load()))
+	r.loss = st.loss
 	if speaking {
 		st.carries.look(now, max(0, queue-c.uplink.queue), path.RTT, r)
 	}

@@ -68,6 +68,7 @@ type PeerStats struct {
 	CopyOffset          int     // how many packets back a copy is sent now, the nearest of several; 0 for none
 	Lean                bool    // it gets an encoding with a lower bitrate, since the link carries no more
 	Thin                bool    // and it is the one with the lowest
+	FEC                 bool    // it gets in-band FEC: it loses packets, and its link carries no copies
 	FramesPerPacket     int     // that it gets: more than one where the link carries little
 	BytesOut            uint64  // of voice packets
 	ReportedLoss        float64 // share of packets lost by the network on the first try, as it last reported
@@ -126,8 +127,9 @@ func (c *conversation) peerStats(p *peer) PeerStats {
 		SendDropped:     p.listener.dropped.Load(),
 		Copies:          p.listener.copied.Load(),
 		CopyOffset:      sending.copies.nearest(),
-		Lean:            sending.encoding != whole,
+		Lean:            sending.encoding == lean || sending.encoding == thin,
 		Thin:            sending.encoding == thin,
+		FEC:             sending.encoding == guarded,
 		FramesPerPacket: 1 + sending.twins,
 		BytesOut:        p.listener.bytes.Load(),
 		Heard:           p.hearing.heard(c),

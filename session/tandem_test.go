@@ -119,7 +119,7 @@ func (c *tandem) send(t *testing.T, s *spoken, at time.Duration) {
 	}
 	v := wire.Voice{
 		Sequence: uint16(s.seq), Timestamp: uint32(s.timestamp/wire.TickSamples) & (1<<wire.TimestampBits - 1),
-		Spurt: uint8(s.spurt), End: s.end, Payload: s.payloads.in(whole),
+		Spurt: uint8(s.spurt), End: s.end, Payload: s.payloads.in(c.plan.encoding),
 	}
 	addCopies(&v, s, c.plan, c.from)
 	b, err := v.AppendTo(nil)

@@ -17,6 +17,7 @@ const endRepeats = 2
 type talker struct {
 	enc     [numEncodings]codec.Encoder
 	wanted  encodings
+	encoded encodings // that the frame before has
 	frame   []float32
 	fill    int
 	said    bool // a block of this frame is to be said
@@ -72,9 +73,9 @@ func (p *payloads) keep(others *payloads) {
 func newTalker(c codec.Codec, cfg codec.Config) (*talker, error) {
 	t := &talker{}
 	for e := range numEncodings {
-		enc, err := c.NewEncoder(e.config(cfg))
+		enc, err := e.encoder(c, cfg)
 		if err != nil {
-			return nil, fmt.Errorf("session: %w", err)
+			return nil, err
 		}
 		t.enc[e] = enc
 		t.packet.payloads[e] = make([]byte, 0, codec.MaxPacketBytes)
@@ -133,12 +134,15 @@ func (t *talker) pushPacket(payload []byte, samples int) *spoken {
 }
 
 // encode encodes the frame in each of the encodings that somebody wants, whole if
-// nobody does.
+// nobody does. The first guarded one is for nobody: what its FEC says of the frame
+// before is of one long ago.
 func (t *talker) encode() (coded payloads, err error) {
 	wanted := t.wanted
-	if wanted == (encodings{}) {
+	began := wanted[guarded] && !t.encoded[guarded]
+	if wanted == (encodings{}) || began {
 		wanted[whole] = true
 	}
+	t.encoded = encodings{}
 	for e, want := range wanted {
 		if !want {
 			continue
@@ -146,6 +150,10 @@ func (t *talker) encode() (coded payloads, err error) {
 		if coded[e], err = t.enc[e].Encode(t.out[e][:], t.frame); err != nil {
 			return payloads{}, err
 		}
+	}
+	t.encoded = wanted
+	if began {
+		coded[guarded] = nil
 	}
 	return coded, nil
 }
