@@ -23,6 +23,7 @@ import (
 	"github.com/parley-voice/parley/audio/clean"
 	"github.com/parley-voice/parley/audio/spatial"
 	"github.com/parley-voice/parley/audio/speex"
+	"github.com/parley-voice/parley/codec"
 	"github.com/parley-voice/parley/codec/opus"
 	"github.com/parley-voice/parley/identity"
 	"github.com/parley-voice/parley/metrics"
@@ -48,10 +49,6 @@ type feature struct {
 	heard  func(v *wire.Voice) []byte // what the talker's packet is then; nil: as it was
 }
 
-// takenBytes is by how much packets may differ where our own voice is taken: the encoder of
-// what everybody gets was wanted from the first frame on then, and its bitrate varies.
-const takenBytes = 1
-
 // features are all that have a price. The first is that nothing of it is used.
 var features = []feature{
 	{name: "nothing"},
@@ -61,8 +58,8 @@ var features = []feature{
 	{name: "permissions: all may", config: allow(nil)},
 	{name: "the talker may not speak", config: allow(errors.New("no"))},
 	{name: "the talker is blocked", use: func(c *costing) { c.SetPeerBlocked(c.talker(), true) }},
-	{name: "all taps", packet: takenBytes, use: func(c *costing) { c.after(c.Tap(idleTaps)) }},
-	{name: "recording, Ogg Opus", packet: takenBytes, allocs: 0.5, use: recordAll(tapes.OggOpus)},
+	{name: "all taps", use: func(c *costing) { c.after(c.Tap(idleTaps)) }},
+	{name: "recording, Ogg Opus", allocs: 0.5, use: recordAll(tapes.OggOpus)},
 	{name: "recording, WAV", allocs: 0.5, use: recordAll(tapes.WAV)},
 	{name: "a voice that moves", use: usePoses},
 	{name: "ducking", config: func(c *costing) { c.cfg.Ducking = 12 }},
@@ -273,6 +270,7 @@ func (f *feature) start(tb testing.TB, said []float32, packets [][]byte) *costin
 	c.cfg = session.Config{
 		Transport:  c.hand,
 		Codec:      opus.Codec{},
+		Encoding:   codec.Config{Constant: true}, // so that a byte more is one of the feature
 		OpenSource: func() (audio.Source, error) { return audiotest.NewLoop(said), nil },
 		OpenSink:   func() (audio.Sink, error) { return &audio.Null{}, nil },
 	}
