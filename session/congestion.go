@@ -130,6 +130,7 @@ func (g *congestion) fall(now time.Time, queue time.Duration, r rates) {
 	g.cut, g.draining, g.drain, g.depth, g.bad = now, true, drain, queue, r.sending
 	climbing := g.climbing()
 	g.after = max(g.after, raiseAfter)
+	// What is too much for all is heard by all: only who is alone on a way risks to climb.
 	if math.IsInf(g.limit, 1) && g.wary == 0 && !g.raisedLately(now) && now.Sub(g.began) < startLasts {
 		g.after, climbing = climbAfter, true
 	}
