@@ -344,7 +344,7 @@ func TestPeerThatNeverReadsDisturbsNobody(t *testing.T) {
 		}
 		wait()
 		time.Sleep(time.Second)
-		if congested < 350 || refused < 400 {
+		if congested < 400 || refused < 400 {
 			t.Errorf("of 500 %d voice and %d control messages were refused", congested, refused)
 		}
 		if n := b.onTime(t, a, 21*time.Millisecond); n != 500 {

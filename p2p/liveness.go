@@ -12,7 +12,7 @@ const (
 	pingLost   = 500 * time.Millisecond  // between questions on a path that is lost or was
 	pingSpare  = 15 * time.Second        // of silence on a path that carries no voice
 	lostAfter  = 2500 * time.Millisecond // without a sign of life or an answer a path is lost
-	lostThough = 4 * time.Second         // without an answer at most, while there are signs of life
+	lostThough = 3500 * time.Millisecond // without an answer at most, while there are signs of life
 	rttSoon    = 300 * time.Millisecond  // the same until it was measured
 	rttSure    = 5                       // times, or rttRecent where most took longer than the shortest
 	// pingMissing is less than there is between two pings that are answered.

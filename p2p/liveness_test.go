@@ -214,7 +214,7 @@ func TestALateAnswerInAQueueIsNoLoss(t *testing.T) {
 		"silent, long way":       {time.Second, hopeless, lostAfter, lostAfter - 1},
 		"heard, of unknown time": {0, 100 * time.Millisecond, lostThough, lostThough - 1},
 		"heard, quick":           {40 * time.Millisecond, 100 * time.Millisecond, lostAfter + 80*time.Millisecond, lostAfter},
-		"heard, slow":            {800 * time.Millisecond, 100 * time.Millisecond, lostThough, lostAfter + 1400*time.Millisecond},
+		"heard, slow":            {800 * time.Millisecond, 100 * time.Millisecond, lostThough, lostAfter + 900*time.Millisecond},
 	} {
 		began := time.Now()
 		pt := &path{}
