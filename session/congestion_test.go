@@ -197,3 +197,72 @@ func TestAShortQueueEndsARaise(t *testing.T) {
 		}
 	}
 }
+
+// After the first seconds of a call a limit waits; within them, where a queue may be of
+// the connection's beginning, it rises each second until that is too much.
+func TestAFallAtTheStartIsSoonOver(t *testing.T) {
+	f := usualFormat()
+	for begins, soon := range map[time.Duration]bool{0: true, 2 * startLasts: false} {
+		g, now := newCongestion(), time.Unix(1000, 0)
+		see := func(d, queue time.Duration) {
+			for range int(d / controlTick) {
+				now = now.Add(controlTick)
+				g.look(now, queue, 50*time.Millisecond, f.rates(plan{}))
+			}
+		}
+		see(begins, 0)
+		see(time.Second, 100*time.Millisecond)
+		if math.IsInf(g.limit, 1) {
+			t.Fatal("a queue is no reason for a limit")
+		}
+		fell := g.limit
+		see(5*time.Second, 0)
+		if g.limit > fell != soon {
+			t.Errorf("a queue %v after the start: the limit is %.0f kb/s, 5 s later %.0f", begins, fell, g.limit)
+		}
+	}
+}
+
+// What copies filled the queue with isn't blamed on what is sent without them, which
+// is so before the queue has gone.
+func TestCopiesThatAreGoneAreNotCutTwice(t *testing.T) {
+	f := usualFormat()
+	limit := func(first plan) float64 {
+		g, now := newCongestion(), time.Unix(1000, 0)
+		g.look(now, 0, 50*time.Millisecond, f.rates(first))
+		for present := first; math.IsInf(g.limit, 1); present = (plan{}) {
+			now = now.Add(controlTick)
+			g.look(now, 100*time.Millisecond, 50*time.Millisecond, f.rates(present))
+		}
+		return g.limit
+	}
+	if got, want := limit(plan{copies: back(1)}), f.rate(plan{}); got != want {
+		t.Errorf("after copies the limit is %.0f kb/s, want what is sent without them, %.0f", got, want)
+	}
+	if got, want := limit(plan{}), cutShare*f.rate(plan{}); got != want {
+		t.Errorf("without copies the limit is %.0f kb/s, want %.0f", got, want)
+	}
+}
+
+// A packet of three frames takes as long on a thin link as a short queue: it doesn't keep
+// us at the least for ever.
+func TestAQueueOfOnePacketHasGone(t *testing.T) {
+	g, now := newCongestion(), time.Unix(1000, 0)
+	f := usualFormat()
+	see := func(ticks int, queue time.Duration) {
+		for range ticks {
+			now = now.Add(controlTick)
+			g.look(now, queue, 100*time.Millisecond, f.rates(little))
+		}
+	}
+	see(8, 200*time.Millisecond)
+	if !g.draining {
+		t.Fatal("no queue was seen")
+	}
+	if see(3, 50*time.Millisecond); !g.draining {
+		t.Error("the queue counts as gone while it may be shrinking")
+	}
+	if see(15, 50*time.Millisecond); g.draining {
+		t.Error("a queue as long as a packet keeps us at the least")
+	}
+}
