@@ -134,3 +134,29 @@ func TestLossFollowsLoss(t *testing.T) {
 		}
 	}
 }
+
+// Nor is one between a pair with copies and one without.
+func TestPairsWithCopiesStick(t *testing.T) {
+	f := usualFormat()
+	n := network{burst: 1, rtt: 90 * time.Millisecond, limit: 46}
+	low, high := 0.0, 0.06 // of losses at which copies begin to pay
+	for range 40 {
+		if n.loss = (low + high) / 2; f.choose(n, plan{encoding: lean, twins: 1}).copies != 0 {
+			high = n.loss
+		} else {
+			low = n.loss
+		}
+	}
+	changes, present := 0, plan{encoding: lean, twins: 1}
+	for i := range 1000 {
+		n.loss = high + 0.0005*(float64(i%2)*2-1)
+		next := f.choose(n, present)
+		if next != present {
+			changes++
+		}
+		present = next
+	}
+	if changes != 1 || present.copies == 0 {
+		t.Errorf("%d changes around a loss of %.3f, %+v in the end", changes, high, present)
+	}
+}
