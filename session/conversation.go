@@ -78,6 +78,7 @@ func (c *conversation) openEndpoints(ctx context.Context) error {
 	speaker := openLater(c.cfg.OpenSink)
 	leftMic, errMic := c.mic.take(ctx, mic, "no microphone configured")
 	c.packets, _ = c.mic.value.(*packetSource)
+	c.capture.format.elsewhere = c.packets != nil
 	leftSpeaker, errSpeaker := c.speaker.take(ctx, speaker, "no speaker configured")
 	if err := stopped(ctx); err != nil {
 		c.discard()

@@ -15,6 +15,18 @@ type plan struct {
 	encoding encoding
 	twins    int     // frames that travel with the next: one less than there are in a packet
 	copies   offsets // of earlier frames
+	light    bool    // copies beyond the nearest are thin
+}
+
+// bare is the plan without copies.
+func (p plan) bare() plan { return plan{encoding: p.encoding, twins: p.twins} }
+
+// copyIn is the encoding of copies that reach so many frames back.
+func (p plan) copyIn(offset int) encoding {
+	if p.light && offset > p.copies.nearest() {
+		return thin
+	}
+	return p.encoding
 }
 
 // little is what is sent as long as more may be too much: at the start of some ways,
@@ -59,19 +71,24 @@ func (o offsets) count() (n int) {
 // pack makes a plan fit an atomic number; 0 is the plan of somebody who loses
 // nothing.
 func (p plan) pack() uint32 {
-	return uint32(p.copies) | uint32(p.encoding)<<8 | uint32(p.twins)<<16
+	n := uint32(p.copies) | uint32(p.encoding)<<8 | uint32(p.twins)<<16
+	if p.light {
+		n |= 1 << 24
+	}
+	return n
 }
 
 func unpackPlan(n uint32) plan {
-	return plan{encoding: encoding(n >> 8 & 0xff), twins: int(n >> 16), copies: offsets(n)}
+	return plan{encoding: encoding(n >> 8 & 0xff), twins: int(n >> 16 & 0xff), copies: offsets(n), light: n>>24 != 0}
 }
 
-// plans are all that are considered. Copies of a pair of frames are of the pair
+// plans are all that are considered. A second copy that is light is heard as seldom as
+// two packets are lost. Copies of a pair of frames are of the pair
 // before: one packet lost costs nothing then. Of more there is no room for copies, and
 // before frames wait for two others they are made smaller.
 var plans = func() (list []plan) {
 	sets := []offsets{0, back(1), back(2), back(3), back(4), back(1, 2), back(1, 3), back(2, 4)}
-	list = append(list, plan{encoding: guarded})
+	list = append(list, plan{encoding: guarded}, plan{copies: back(1, 2), light: true})
 	for _, e := range []encoding{whole, lean, thin} {
 		for _, copies := range sets {
 			list = append(list, plan{encoding: e, copies: copies})
@@ -86,11 +103,12 @@ var plans = func() (list []plan) {
 
 // voiceFormat is how our voice is encoded.
 type voiceFormat struct {
-	frame   time.Duration
-	bitrate [numEncodings]float64 // kb/s
-	beside  float64               // bytes that a packet costs beside packetOverhead, on this way
-	guards  bool                  // there is the guarded encoding
-	twins   int                   // frames that may travel with the next, on this way
+	frame     time.Duration
+	bitrate   [numEncodings]float64 // kb/s
+	beside    float64               // bytes that a packet costs beside packetOverhead, on this way
+	guards    bool                  // there is the guarded encoding
+	elsewhere bool                  // it was encoded elsewhere: all that is sent is whole
+	twins     int                   // frames that may travel with the next, on this way
 }
 
 // longestBundle is how much speech a packet carries where it carries more than two
@@ -139,7 +157,11 @@ func (f voiceFormat) rate(p plan) float64 {
 	if p.twins > 0 {
 		copies /= 2 // each frame travels once more
 	}
-	return f.packets(p)*(packetOverhead+f.beside)*8/1000 + f.bitrate[p.encoding]*(1+copies) + frames*copies*copyOverhead*8/1000
+	speech := f.bitrate[p.encoding] * (1 + copies)
+	if others := copies - 1; p.light && others > 0 {
+		speech -= others * (f.bitrate[p.encoding] - f.bitrate[thin])
+	}
+	return f.packets(p)*(packetOverhead+f.beside)*8/1000 + speech + frames*copies*copyOverhead*8/1000
 }
 
 // packets is how many there are in a second.
@@ -168,9 +190,6 @@ const (
 	thinCosts = 12   // the same of the thin one
 	fecMisses = 0.11 // share of packets without FEC; TestInBandFECIsForThinLinks prints it
 	byteCosts = 0.02 // R per kb/s of copies and FEC: what is not worth more isn't sent
-	// delaySlope is what a millisecond of delay is taken to lower R by beside what
-	// G.107 says. It is the jitter buffer's, see there.
-	delaySlope = 0.05
 	// restDelay is what a conversation has beside the link and the buffer.
 	restDelay = 40 * time.Millisecond
 	// resendExtra is how much longer than 1.5 round trips a retransmission
@@ -186,7 +205,7 @@ func (f voiceFormat) impairment(p plan, n network) float64 {
 	base := n.rtt/2 + restDelay
 	at := func(wait time.Duration, lost float64) float64 {
 		wait += time.Duration(p.twins) * f.frame
-		return emodel.Delay(base+wait) + delaySlope*float64(wait)/float64(time.Millisecond) + emodel.Loss(lost)
+		return emodel.DelayCost(base+wait) + emodel.Loss(lost)
 	}
 	best, lost, before := at(0, n.loss), n.loss, 0 // with what is in hand at once
 	for i := 1; i <= p.copies.count(); i++ {
@@ -206,8 +225,7 @@ func (f voiceFormat) impairment(p plan, n network) float64 {
 	if resend := n.rtt*3/2 + resendExtra; resend <= bufferMost {
 		best = min(best, at(resend, lost*resendLost))
 	}
-	bare := p
-	bare.copies = 0
+	bare := p.bare()
 	if p.encoding == guarded {
 		bare.encoding = whole
 	}
@@ -252,6 +270,8 @@ const (
 func (f voiceFormat) carries(n network, p plan) bool {
 	switch {
 	case p.twins > f.twins:
+		return false
+	case p.light && (f.elsewhere || f.bitrate[thin] >= f.bitrate[p.encoding]):
 		return false
 	case p.encoding == guarded && (!f.guards || f.carries(n, plan{copies: back(1)})):
 		return false // copies leave less to be concealed

@@ -41,6 +41,10 @@ func TestPlanFollowsTheNetwork(t *testing.T) {
 			network{loss: 0.02, rtt: 50 * ms, limit: free},
 			func(p plan) bool { return p == plan{copies: back(1)} },
 		},
+		"some, at random: another copy, which is heard seldom": {
+			network{loss: 0.06, rtt: 50 * ms, limit: free},
+			func(p plan) bool { return p == plan{copies: back(1, 2), light: true} },
+		},
 		"in bursts of 3: no copy right behind": {
 			network{loss: 0.1, burst: 3, rtt: 50 * ms, limit: free},
 			func(p plan) bool { return p.copies.nearest() >= 2 && p.copies.nth(p.copies.count()) >= 3 },
@@ -64,6 +68,21 @@ func TestPlanFollowsTheNetwork(t *testing.T) {
 	} {
 		if got := usualFormat().choose(c.n, plan{}); !c.want(got) {
 			t.Errorf("%s: %+v, which takes %.0f kb/s", name, got, usualFormat().rate(got))
+		}
+	}
+}
+
+// What was encoded elsewhere, or is as small as can be, has no lighter copy.
+func TestNoCopyIsLightWhereNoneCanBe(t *testing.T) {
+	elsewhere := usualFormat()
+	elsewhere.elsewhere = true
+	least := formatOf(codec.Config{FrameDuration: 20 * time.Millisecond, Bitrate: codec.MinBitrate})
+	for name, f := range map[string]voiceFormat{"elsewhere": elsewhere, "least": least} {
+		for loss := 0.01; loss < 0.3; loss += 0.01 {
+			n := network{loss: loss, burst: 1, rtt: 50 * time.Millisecond, limit: math.Inf(1)}
+			if p := f.choose(n, plan{}); p.light || p.copies == 0 {
+				t.Errorf("%s, loss %.2f: %+v", name, loss, p)
+			}
 		}
 	}
 }
@@ -112,6 +131,10 @@ func TestRateGrowsWithWhatIsSent(t *testing.T) {
 		if f.rate(more) <= f.rate(p) {
 			t.Errorf("%+v takes %.1f kb/s, %+v %.1f", p, f.rate(p), more, f.rate(more))
 		}
+	}
+	one, light, two := f.rate(plan{copies: back(1)}), f.rate(plan{copies: back(1, 2), light: true}), f.rate(plan{copies: back(1, 2)})
+	if saved := f.bitrate[whole] - f.bitrate[thin]; light <= one || math.Abs(two-light-saved) > 1e-9 {
+		t.Errorf("one copy %.1f kb/s, another light one %.1f, or a whole one %.1f", one, light, two)
 	}
 	if whole, lean, pairs := f.rate(plan{}), f.rate(plan{encoding: lean}), f.rate(little); !(pairs < lean && lean < whole) {
 		t.Errorf("whole %.1f, lean %.1f, in pairs %.1f kb/s", whole, lean, pairs)

@@ -175,7 +175,7 @@ func (c *conversation) replan(p *peer, now time.Time) {
 		next = f.choose(n, present)
 	}
 	if c.cfg.NoCopies {
-		next.copies = 0
+		next = next.bare()
 	}
 	p.listener.plan.Store(next.pack())
 }

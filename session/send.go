@@ -91,6 +91,7 @@ func (c *conversation) send(said *spoken) (wanted encodings) {
 		case wantsVoice:
 			pl := unpackPlan(p.listener.plan.Load())
 			wanted[pl.encoding] = true
+			wanted[thin] = wanted[thin] || pl.light
 			s.address(p.listener.route.Load(), said)
 			if s.next(said) && !s.holds(said, pl) {
 				c.sendTo(p, said, pl)
@@ -165,7 +166,7 @@ func addCopies(v *wire.Voice, said *spoken, pl plan, from int64) {
 	for o := wire.MaxOffset; o >= 1 && v.NumCopies < wire.MaxCopies; o-- {
 		due = due || pl.copies.has(o)
 		if pl.copies.has(o) || said.end && due {
-			addCopy(v, said, o, from, pl.encoding)
+			addCopy(v, said, o, from, pl.copyIn(o))
 		}
 	}
 }

@@ -148,6 +148,38 @@ func TestCopiesBelongToTheSameSpurtWithoutGap(t *testing.T) {
 	}
 }
 
+// What is heard only if two packets are lost takes few bytes.
+func TestLightCopiesAreThin(t *testing.T) {
+	tk := newTestTalker(t, 20*time.Millisecond)
+	tk.wanted = encodings{whole: true, thin: true}
+	var said *spoken
+	for range 10 {
+		if s, err := tk.push(loudBlock(), true); err != nil {
+			t.Fatal(err)
+		} else if s != nil {
+			said = s
+		}
+	}
+	for name, c := range map[string]struct {
+		pl   plan
+		want map[int]encoding // by offset
+	}{
+		"light":     {plan{copies: back(1, 2), light: true}, map[int]encoding{1: whole, 2: thin}},
+		"not light": {plan{copies: back(1, 2)}, map[int]encoding{1: whole, 2: whole}},
+	} {
+		var v wire.Voice
+		addCopies(&v, said, c.pl, 1)
+		if v.NumCopies != 2 {
+			t.Fatalf("%s: %d copies", name, v.NumCopies)
+		}
+		for _, got := range v.Copies[:2] {
+			if want := said.before(got.Offset).payloads[c.want[got.Offset]]; len(want) == 0 || !bytes.Equal(got.Payload, want) {
+				t.Errorf("%s: the copy of %d frames back is %d bytes, want %d", name, got.Offset, len(got.Payload), len(want))
+			}
+		}
+	}
+}
+
 // At each offset every packet has a copy, in a later packet or at the end; of
 // four at the end there is room for three, and the last goes without.
 func TestEndOfSpurtCarriesTheCopiesThatAreStillDue(t *testing.T) {

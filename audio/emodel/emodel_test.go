@@ -38,3 +38,20 @@ func TestRatingAndOpinion(t *testing.T) {
 		t.Errorf("MOS of the impossible: %v, %v", MOS(-5), MOS(200))
 	}
 }
+
+// Below 100 ms, where Idd is nothing, a millisecond costs something all the same, and
+// above it never less than Idd rises.
+func TestDelayIsNeverForNothing(t *testing.T) {
+	const ms = time.Millisecond
+	before := 0.0
+	for d := ms; d <= 500*ms; d += ms {
+		step := DelayCost(d) - DelayCost(d-ms)
+		if idd := Delay(d) - Delay(d-ms); step < idd+slope-1e-9 || step > idd+steep+1e-9 {
+			t.Errorf("the millisecond to %v costs %.4f, of which Idd is %.4f", d, step, idd)
+		}
+		if d <= 200*ms && step < before-1e-9 {
+			t.Errorf("the millisecond to %v costs %.4f, the one before %.4f", d, step, before)
+		}
+		before = step
+	}
+}

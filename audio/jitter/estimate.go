@@ -32,13 +32,6 @@ const (
 	queueRecent  = 1.3  // ... or that many times this, as three in four of the last ones do: few show less well ...
 	queueEnd     = 2.05 // ... or that many times what 95 in 100 keep to: where packets wait for each other alone the tail is short
 
-	// delaySlope is how much a millisecond of delay is taken to lower R beside
-	// what G.107 says, below 100 ms too. R. G. Cole and J. H. Rosenbluth, "Voice
-	// over IP performance monitoring", ACM CCR 31(2), 2001, have 0.024; this is
-	// our choice, by make sim: with 0.024 lossy links have a longer delay than
-	// their bar, with 0.08 stalls a lower rating than theirs.
-	delaySlope = 0.05
-
 	baseParts    = 8                 // the sliding minimum's window is 8 parts ...
 	basePart     = 250 * millisecond // ... of 250 ms: 2 s as in NetEQ
 	baseStep     = 500 * millisecond // how much of that window a silence takes at most
@@ -101,8 +94,7 @@ func (e *estimator) configure(cfg Config) {
 func (e *estimator) price(path int64) {
 	e.path = path
 	for i := range e.costs {
-		d := duration(path + int64(i)*bucket + block)
-		e.costs[i] = emodel.Delay(d) + delaySlope*d.Seconds()*1000
+		e.costs[i] = emodel.DelayCost(duration(path + int64(i)*bucket + block))
 	}
 }
 

@@ -255,7 +255,7 @@ func TestAFirstLatePacketIsNotHeldAgainstTheNetwork(t *testing.T) {
 		most, least int64 // target after one in eight was late
 		left        int64 // 1.5 s later
 	}{
-		{10, 40 * millisecond, 0, 20 * millisecond},
+		{10, 40 * millisecond, 0, 25 * millisecond},
 		{20, 160 * millisecond, 0, 40 * millisecond},
 		{200, 160 * millisecond, late, 160 * millisecond},
 	} {
