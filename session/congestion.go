@@ -115,41 +115,60 @@ func (g *congestion) suspected(now time.Time) bool {
 	return !g.queued.IsZero() || !g.cut.IsZero() && now.Sub(g.cut) < lossMemory
 }
 
-// fall lowers the limit: to what it was if it was raised a while ago. It is lower than
-// what little takes only if a queue comes back while no more is sent: one that is there
-// at first is of what was sent before, and it would take long to rise from less. If it
-// doesn't go while little is sent, the least is until it has.
+// fall lowers the limit.
 func (g *congestion) fall(now time.Time, queue time.Duration, r rates) {
-	floor, drain := r.little, r.little
+	raise := g.raisedLately(now)
+	floor, drain := g.bottom(queue, r)
+	g.limit, g.after = g.lowered(r, floor, raise), g.patience(now, raise)
+	g.cut, g.draining, g.drain, g.depth, g.bad = now, true, drain, queue, r.sending
+	if raise {
+		g.raised = time.Time{}
+	}
+}
+
+// bottom is how far the limit may fall, and what is sent until the queue has gone. It
+// falls below what little takes only if a queue comes back while no more is sent: one
+// that is there at first is of what was sent before, and it would take long to rise
+// from less. If it doesn't go while little is sent, the least is until it has.
+func (g *congestion) bottom(queue time.Duration, r rates) (floor, drain float64) {
 	switch {
 	case g.stays(queue):
-		drain = r.least
+		return r.little, r.least
 	case !g.draining && g.limit <= r.little:
-		floor = r.least
+		return r.least, r.little
 	}
-	g.cut, g.draining, g.drain, g.depth, g.bad = now, true, drain, queue, r.sending
-	climbing := g.climbing()
-	g.after = max(g.after, raiseAfter)
-	// What is too much for all is heard by all: only who is alone on a way risks to climb.
-	if math.IsInf(g.limit, 1) && g.wary == 0 && !g.raisedLately(now) && now.Sub(g.began) < startLasts {
-		g.after, climbing = climbAfter, true
-	}
-	if g.raisedLately(now) {
-		g.raised = time.Time{}
-		if !climbing {
-			g.after = min(2*g.after, raiseLatest)
-		}
-		if g.good < r.sending {
-			g.limit = g.good
-			return
-		}
+	return r.little, r.little
+}
+
+// lowered is the limit after a fall: what it was before the raise to which that is due,
+// or less than what was sent.
+func (g *congestion) lowered(r rates, floor float64, raise bool) float64 {
+	if raise && g.good < r.sending {
+		return g.good
 	}
 	cut := cutShare * r.sending
 	if g.filled > r.sending { // copies were left out already, and the queue of before is still there
 		cut = min(cutShare*g.filled, r.sending)
 	}
-	g.limit = min(g.limit, max(min(cut, cutShare*g.limit), floor))
+	return min(g.limit, max(min(cut, cutShare*g.limit), floor))
 }
+
+// patience is how long it must be calm after a fall before the next raise. The first
+// fall at the start may be due to what a connection starts with.
+func (g *congestion) patience(now time.Time, raise bool) time.Duration {
+	after := max(g.after, raiseAfter)
+	switch {
+	case raise && !g.climbing():
+		return min(2*after, raiseLatest)
+	case !raise && !g.shared() && math.IsInf(g.limit, 1) && now.Sub(g.began) < startLasts:
+		return climbAfter
+	}
+	return after
+}
+
+// shared tells whether the way is that of several: what is too much for all is heard by
+// all, and only who is alone on a way risks to climb.
+func (g *congestion) shared() bool { return g.wary > 0 }
 
 // stays tells whether the queue hardly gets shorter, though little is sent.
 func (g *congestion) stays(queue time.Duration) bool {
