@@ -56,7 +56,7 @@ func still(tb testing.TB, transport link.Transport, peers int) *conversation {
 		}
 		p.listener.wants.Store(wantsVoice)
 		p.hearing.understood.Store(true)
-		p.listener.plan.Store(plan{copies: back(1), encoding: encoding(i) % numEncodings, twins: i % 4 / 3}.pack())
+		p.listener.plan.Store(plan{copies: back(1, 2), encoding: encoding(i) % numEncodings, twins: i % 4 / 3, light: i%2 == 1}.pack())
 		c.roster.add(p)
 	}
 	return c

@@ -15,6 +15,7 @@ const (
 	guarded                 // the same with in-band FEC: each packet says roughly what was in the one before
 	lean                    // wideband speech
 	thin                    // what makes itself understood
+	spare                   // the same with the least effort: of copies that are heard seldom
 	numEncodings
 )
 
@@ -28,6 +29,9 @@ const (
 	// guardedLoss is what it is told: how good FEC is hardly depends on it then, but
 	// all the rest is worse where it is more.
 	guardedLoss = 0.05
+	// leastComplexity takes a twelfth of the time that the usual one takes at the
+	// bitrate of spare.
+	leastComplexity = 1
 )
 
 // guards tells whether there is a guarded encoding: not where the codec has no FEC, or
@@ -52,7 +56,7 @@ func (e encoding) bitrate(cfg codec.Config) int {
 		return max(asked, guardedBitrate)
 	case lean:
 		return max(min(usualLean, int(share*float64(asked))), codec.MinBitrate)
-	case thin:
+	case thin, spare:
 		return max(min(usualThin, int(share*float64(lean.bitrate(cfg)))), codec.MinBitrate)
 	default:
 		return asked
@@ -65,7 +69,10 @@ func (e encoding) encoder(c codec.Codec, cfg codec.Config) (codec.Encoder, error
 	if e != whole {
 		cfg.Bitrate = e.bitrate(cfg)
 	}
-	cfg.Constant = cfg.Constant || e == lean || e == thin
+	cfg.Constant = cfg.Constant || e >= lean
+	if e == spare {
+		cfg.Complexity = leastComplexity
+	}
 	enc, err := c.NewEncoder(cfg)
 	if err == nil && e == guarded {
 		err = enc.SetExpectedLoss(guardedLoss, true)

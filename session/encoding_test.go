@@ -11,12 +11,12 @@ import (
 
 func TestEncodingsTakeLess(t *testing.T) {
 	for asked, want := range map[int][numEncodings]int{
-		0:      {26000, 32000, 16900, 10985},
-		26000:  {26000, 32000, 16900, 10985},
-		64000:  {64000, 64000, 17000, 11000},
-		16000:  {16000, 32000, 10400, 6760},
-		6000:   {6000, 32000, 6000, 6000},
-		128000: {128000, 128000, 17000, 11000},
+		0:      {26000, 32000, 16900, 10985, 10985},
+		26000:  {26000, 32000, 16900, 10985, 10985},
+		64000:  {64000, 64000, 17000, 11000, 11000},
+		16000:  {16000, 32000, 10400, 6760, 6760},
+		6000:   {6000, 32000, 6000, 6000, 6000},
+		128000: {128000, 128000, 17000, 11000, 11000},
 	} {
 		for e := range numEncodings {
 			if got := e.bitrate(codec.Config{Bitrate: asked}); got != want[e] {
@@ -31,6 +31,30 @@ func TestEncodingsTakeLess(t *testing.T) {
 			t.Errorf("%+v: there is FEC: %t", cfg, !want)
 		}
 	}
+}
+
+// Who loses some costs the talker a second encoder: it must not cost much.
+func TestSpareIsMadeWithTheLeastEffort(t *testing.T) {
+	for e := range numEncodings {
+		c := &configured{}
+		if _, err := e.encoder(c, codec.Config{}); err != nil {
+			t.Fatal(err)
+		}
+		if effort := c.cfg.Complexity; (e == spare) != (effort == 1) || (e != spare) != (effort == 0) {
+			t.Errorf("encoding %d has complexity %d", e, effort)
+		}
+	}
+}
+
+// configured is a codec that notes how its encoder is to be.
+type configured struct {
+	sessiontest.Codec
+	cfg codec.Config
+}
+
+func (c *configured) NewEncoder(cfg codec.Config) (codec.Encoder, error) {
+	c.cfg = cfg
+	return c.Codec.NewEncoder(cfg)
 }
 
 // FEC is for a link that loses some and doesn't carry copies.

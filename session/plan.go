@@ -15,7 +15,7 @@ type plan struct {
 	encoding encoding
 	twins    int     // frames that travel with the next: one less than there are in a packet
 	copies   offsets // of earlier frames
-	light    bool    // copies beyond the nearest are thin
+	light    bool    // copies beyond the nearest are spare
 }
 
 // bare is the plan without copies.
@@ -24,7 +24,7 @@ func (p plan) bare() plan { return plan{encoding: p.encoding, twins: p.twins} }
 // copyIn is the encoding of copies that reach so many frames back.
 func (p plan) copyIn(offset int) encoding {
 	if p.light && offset > p.copies.nearest() {
-		return thin
+		return spare
 	}
 	return p.encoding
 }
@@ -159,7 +159,7 @@ func (f voiceFormat) rate(p plan) float64 {
 	}
 	speech := f.bitrate[p.encoding] * (1 + copies)
 	if others := copies - 1; p.light && others > 0 {
-		speech -= others * (f.bitrate[p.encoding] - f.bitrate[thin])
+		speech -= others * (f.bitrate[p.encoding] - f.bitrate[spare])
 	}
 	return f.packets(p)*(packetOverhead+f.beside)*8/1000 + speech + frames*copies*copyOverhead*8/1000
 }
@@ -271,7 +271,7 @@ func (f voiceFormat) carries(n network, p plan) bool {
 	switch {
 	case p.twins > f.twins:
 		return false
-	case p.light && (f.elsewhere || f.bitrate[thin] >= f.bitrate[p.encoding]):
+	case p.light && (f.elsewhere || f.bitrate[spare] >= f.bitrate[p.encoding]):
 		return false
 	case p.encoding == guarded && (!f.guards || f.carries(n, plan{copies: back(1)})):
 		return false // copies leave less to be concealed

@@ -133,7 +133,7 @@ func TestRateGrowsWithWhatIsSent(t *testing.T) {
 		}
 	}
 	one, light, two := f.rate(plan{copies: back(1)}), f.rate(plan{copies: back(1, 2), light: true}), f.rate(plan{copies: back(1, 2)})
-	if saved := f.bitrate[whole] - f.bitrate[thin]; light <= one || math.Abs(two-light-saved) > 1e-9 {
+	if saved := f.bitrate[whole] - f.bitrate[spare]; light <= one || math.Abs(two-light-saved) > 1e-9 {
 		t.Errorf("one copy %.1f kb/s, another light one %.1f, or a whole one %.1f", one, light, two)
 	}
 	if whole, lean, pairs := f.rate(plan{}), f.rate(plan{encoding: lean}), f.rate(little); !(pairs < lean && lean < whole) {

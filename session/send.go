@@ -91,7 +91,7 @@ func (c *conversation) send(said *spoken) (wanted encodings) {
 		case wantsVoice:
 			pl := unpackPlan(p.listener.plan.Load())
 			wanted[pl.encoding] = true
-			wanted[thin] = wanted[thin] || pl.light
+			wanted[spare] = wanted[spare] || pl.light
 			s.address(p.listener.route.Load(), said)
 			if s.next(said) && !s.holds(said, pl) {
 				c.sendTo(p, said, pl)

@@ -149,9 +149,9 @@ func TestCopiesBelongToTheSameSpurtWithoutGap(t *testing.T) {
 }
 
 // What is heard only if two packets are lost takes few bytes.
-func TestLightCopiesAreThin(t *testing.T) {
+func TestLightCopiesAreSpare(t *testing.T) {
 	tk := newTestTalker(t, 20*time.Millisecond)
-	tk.wanted = encodings{whole: true, thin: true}
+	tk.wanted = encodings{whole: true, spare: true}
 	var said *spoken
 	for range 10 {
 		if s, err := tk.push(loudBlock(), true); err != nil {
@@ -164,7 +164,7 @@ func TestLightCopiesAreThin(t *testing.T) {
 		pl   plan
 		want map[int]encoding // by offset
 	}{
-		"light":     {plan{copies: back(1, 2), light: true}, map[int]encoding{1: whole, 2: thin}},
+		"light":     {plan{copies: back(1, 2), light: true}, map[int]encoding{1: whole, 2: spare}},
 		"not light": {plan{copies: back(1, 2)}, map[int]encoding{1: whole, 2: whole}},
 	} {
 		var v wire.Voice

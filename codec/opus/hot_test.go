@@ -49,18 +49,20 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 func BenchmarkEncode(b *testing.B) {
 	pcm := speech(b)
 	dst := make([]byte, codec.MaxPacketBytes)
-	for _, complexity := range []int{1, 5, 9, 10} {
-		b.Run(fmt.Sprintf("complexity=%d", complexity), func(b *testing.B) {
-			e := newEncoder(b, codec.Config{Complexity: complexity, NoDTX: true})
-			b.ReportAllocs()
-			i := 0
-			for b.Loop() {
-				if _, err := e.Encode(dst, pcm[i:i+960]); err != nil {
-					b.Fatal(err)
+	for _, bitrate := range []int{codec.DefaultBitrate, 11000} {
+		for _, complexity := range []int{1, 5, 9, 10} {
+			b.Run(fmt.Sprintf("bitrate=%d/complexity=%d", bitrate, complexity), func(b *testing.B) {
+				e := newEncoder(b, codec.Config{Bitrate: bitrate, Complexity: complexity, NoDTX: true})
+				b.ReportAllocs()
+				i := 0
+				for b.Loop() {
+					if _, err := e.Encode(dst, pcm[i:i+960]); err != nil {
+						b.Fatal(err)
+					}
+					i = (i + 960) % (len(pcm) - 960)
 				}
-				i = (i + 960) % (len(pcm) - 960)
-			}
-		})
+			})
+		}
 	}
 }
 
