@@ -53,13 +53,22 @@ func amplitude(pcm []float32, hz float64) float64 {
 	return 2 * math.Hypot(re, im) / float64(len(pcm))
 }
 
+// awaitMore waits until half a second more was heard, so that what it was before a
+// change doesn't count.
+func (h *heard) awaitMore() {
+	for n := h.len(); h.len() < n+audio.SampleRate/2; {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 // await waits until the last 100 ms are of a tone of amplitude 0.25.
 func (h *heard) await(t *testing.T, hz float64) {
 	t.Helper()
 	deadline := time.Now().Add(5 * time.Second)
 	for h.len() < audio.SampleRate/10 || math.Abs(amplitude(h.since(h.len()-audio.SampleRate/10), hz)-0.25) > 0.03 {
 		if time.Now().After(deadline) {
-			t.Fatalf("%v Hz isn't heard", hz)
+			n := h.len()
+			t.Fatalf("%v Hz isn't heard: an amplitude of %.3f, after %d samples in all", hz, amplitude(h.since(max(n-audio.SampleRate/10, 0)), hz), n)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

@@ -11,12 +11,12 @@ import (
 	"github.com/parley-voice/parley/audio/pulsetest"
 )
 
-// Who uses the default devices moves with them: PulseAudio does it. Who chose
-// devices stays there. Back to the default ones means those of now.
+// Who uses the default devices moves with them: PulseAudio does it. Who chose others
+// stays there. Back to the default ones means those of now.
 func TestDefaultDevicesAreFollowed(t *testing.T) {
-	server := pulsetest.Start(t, pulsetest.Config{Machines: 2})
+	server := pulsetest.Start(t, pulsetest.Config{Machines: 3})
 	server.Setenv()
-	tones := []float64{440, 880}
+	tones := []float64{440, 880, 1210}
 	for i, hz := range tones {
 		playInto(t, server, server.Machine(i).MouthSink, hz)
 	}
@@ -47,10 +47,15 @@ func TestDefaultDevicesAreFollowed(t *testing.T) {
 		<-ended
 		<-ended
 	}()
-	ears := []*heard{recordFrom(t, server, server.Machine(0).EarSource), recordFrom(t, server, server.Machine(1).EarSource)}
+	var ears []*heard
+	for i := range tones {
+		ears = append(ears, recordFrom(t, server, server.Machine(i).EarSource))
+	}
 	expect := func(what string, machine int) {
 		t.Helper()
 		t.Log(what)
+		said.awaitMore()
+		ears[machine].awaitMore()
 		said.await(t, tones[machine])
 		ears[machine].await(t, 660)
 	}
@@ -62,13 +67,12 @@ func TestDefaultDevicesAreFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("after a choice", 0)
-	server.SetDefault(0)
-	server.SetDefault(1)
+	server.SetDefault(2)
 	expect("after a choice and another default", 0)
 	if err := errors.Join(sink.SetDevice(""), source.SetDevice("")); err != nil {
 		t.Fatal(err)
 	}
-	expect("back on the default", 1)
+	expect("back on the default", 2)
 	if sink.Device().Name != "default" || source.Device().Name != "default" {
 		t.Errorf("in use are %q and %q", sink.Device().Name, source.Device().Name)
 	}
