@@ -229,3 +229,17 @@ func TestPacketsHaveNoPCM(t *testing.T) {
 		t.Errorf("Close: %v, %d times", err, d.closed)
 	}
 }
+
+// Of packets there are no lighter ones: where a second copy would pay if it were light,
+// none is sent.
+func TestPacketsHaveNoLightCopies(t *testing.T) {
+	party(t, sessiontest.Config{Link: sessiontest.LinkConfig{Loss: 0.05, Delay: 25 * time.Millisecond}}, func(t *testing.T, net *sessiontest.Network) {
+		talker, listener := bot(t, net, &deck{list: encoded(t, 3000, 20*time.Millisecond)})
+		defer closeAll(t, talker, listener)
+		meet(t, talker, listener)
+		time.Sleep(50 * time.Second)
+		if st := talker.peer(t, listener); st.Sent < 2400 || st.Copies < st.Sent/2 || float64(st.Copies) > 1.2*float64(st.Sent) {
+			t.Errorf("%d packets with %d copies", st.Sent, st.Copies)
+		}
+	})
+}
