@@ -307,3 +307,19 @@ func TestCopiesGoToThoseWhoLose(t *testing.T) {
 		}
 	})
 }
+
+// Who wants no copies sent has none, whatever is lost.
+func TestNoCopiesAreSentWhereNoneAreWanted(t *testing.T) {
+	for _, none := range []bool{false, true} {
+		party(t, sessiontest.Config{Link: sessiontest.LinkConfig{Delay: 20 * time.Millisecond, Loss: 0.05}}, func(t *testing.T, net *sessiontest.Network) {
+			talker := newMember(t, net, 1, tone(440, 0.2), func(c *session.Config) { c.NoCopies = none })
+			listener := newMember(t, net, 2, nil)
+			defer closeAll(t, talker, listener)
+			meet(t, talker, listener)
+			time.Sleep(20 * time.Second)
+			if st := talker.peer(t, listener); st.Sent < 900 || (st.Copies == 0) != none {
+				t.Errorf("NoCopies is %t: %d copies in %d packets", none, st.Copies, st.Sent)
+			}
+		})
+	}
+}

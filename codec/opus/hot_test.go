@@ -49,10 +49,13 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 func BenchmarkEncode(b *testing.B) {
 	pcm := speech(b)
 	dst := make([]byte, codec.MaxPacketBytes)
-	for _, bitrate := range []int{codec.DefaultBitrate, 11000} {
-		for _, complexity := range []int{1, 5, 9, 10} {
-			b.Run(fmt.Sprintf("bitrate=%d/complexity=%d", bitrate, complexity), func(b *testing.B) {
-				e := newEncoder(b, codec.Config{Bitrate: bitrate, Complexity: complexity, NoDTX: true})
+	for name, cfg := range map[string]codec.Config{
+		"usual": {NoDTX: true},
+		"small": {NoDTX: true, Bitrate: 11000, Constant: true},
+	} {
+		for _, cfg.Complexity = range []int{1, 5, 9, 10} {
+			b.Run(fmt.Sprintf("%s/complexity=%d", name, cfg.Complexity), func(b *testing.B) {
+				e := newEncoder(b, cfg)
 				b.ReportAllocs()
 				i := 0
 				for b.Loop() {
