@@ -12,7 +12,7 @@ func correlate(ref, rec []float32, lo, count int) []float64 {
 	if count <= 64 {
 		return correlateFew(ref, rec, lo, count)
 	}
-	n := powerOfTwo(max(4096, min(4*len(ref), len(ref)+count)))
+	n := transformLength(len(ref), count)
 	step := n - len(ref) + 1
 	f := newFFT(n)
 	kernel := make([]complex128, n)
@@ -44,6 +44,20 @@ func correlate(ref, rec []float32, lo, count int) []float64 {
 		}
 	}
 	return out
+}
+
+// transformLength is the length of transform with which correlate has least to do.
+func transformLength(ref, count int) (best int) {
+	least := math.Inf(1)
+	for n := powerOfTwo(ref + 1); ; n *= 2 {
+		pairs := math.Ceil(float64(count) / float64(2*(n-ref+1)))
+		if work := (1 + 2*pairs) * float64(n) * math.Log2(float64(n)); work < least {
+			least, best = work, n
+		}
+		if pairs <= 1 {
+			return best
+		}
+	}
 }
 
 // correlateFew is correlate by its definition.

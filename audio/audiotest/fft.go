@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 	"math/cmplx"
+	"sync"
 )
 
 // fft is a complex Fourier transform of a length that is a power of two
@@ -13,7 +14,16 @@ type fft struct {
 	twiddle []complex128 // of the stage that joins blocks of h: e^(-πi·k/h) at h+k, k < h
 }
 
+// keptTransform is the longest transform that is kept for the next time.
+const keptTransform = 1 << 16
+
+var transforms sync.Map // by their length
+
+// newFFT is a transform that may be shared.
 func newFFT(n int) *fft {
+	if f, ok := transforms.Load(n); ok {
+		return f.(*fft)
+	}
 	f := &fft{n: n, twiddle: make([]complex128, n)}
 	for k := range n / 2 {
 		f.twiddle[n/2+k] = cmplx.Rect(1, -2*math.Pi*float64(k)/float64(n))
@@ -22,6 +32,9 @@ func newFFT(n int) *fft {
 		for k := range half {
 			f.twiddle[half+k] = f.twiddle[2*(half+k)]
 		}
+	}
+	if n <= keptTransform {
+		transforms.Store(n, f)
 	}
 	return f
 }

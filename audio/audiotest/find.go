@@ -44,11 +44,20 @@ func FindWithin(ref, rec []float32, from, to time.Duration) Match {
 	if len(ref) < longReference {
 		return search(ref, rec, lo, hi)
 	}
-	const factor = 4
-	coarse := search(decimate(ref, factor), decimate(rec, factor), lo/factor-1, hi/factor+1)
-	at := Samples(coarse.Offset) * factor
-	fine := search(ref, rec, max(lo, at-2*factor), min(hi, at+2*factor))
-	fine.Second = coarse.Second
+	return searchTwice(ref, rec, decimate(ref, coarse), decimate(rec, coarse), lo, hi)
+}
+
+// coarse is how many samples searchTwice first takes for one.
+const coarse = 4
+
+// searchTwice is search at a fraction of the rate first, where the caller has both
+// ready (coarseRef may begin up to a coarse sample beside ref), and then around
+// what was found there.
+func searchTwice(ref, rec, coarseRef, coarseRec []float32, lo, hi int) Match {
+	rough := search(coarseRef, coarseRec, lo/coarse-1, hi/coarse+1)
+	at := Samples(rough.Offset) * coarse
+	fine := search(ref, rec, min(hi, max(lo, at-2*coarse)), max(lo, min(hi, at+2*coarse)))
+	fine.Second = rough.Second
 	return fine
 }
 

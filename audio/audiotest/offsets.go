@@ -41,6 +41,7 @@ func Offsets(ref, rec []float32, c OffsetsConfig) []SegmentOffset {
 	if c.Silent == 0 {
 		c.Silent = -50
 	}
+	coarseRef, coarseRec := decimate(ref, coarse), decimate(rec, coarse)
 	var out []SegmentOffset
 	for at := 0; at+size <= len(ref); at += step {
 		piece := ref[at : at+size]
@@ -48,7 +49,11 @@ func Offsets(ref, rec []float32, c OffsetsConfig) []SegmentOffset {
 			continue
 		}
 		start := Duration(float64(at))
-		m := FindWithin(piece, rec, start+c.From, start+c.To)
+		lo, hi := max(Samples(start+c.From), -size), min(Samples(start+c.To), len(rec))
+		m := Match{}
+		if lo <= hi {
+			m = searchTwice(piece, rec, coarseRef[at/coarse:(at+size)/coarse], coarseRec, lo, hi)
+		}
 		m.Offset -= start
 		out = append(out, SegmentOffset{At: start, Match: m})
 	}
