@@ -104,8 +104,8 @@ func (t *talker) push(b *audio.Block, open bool) (*spoken, error) {
 	}
 	said, start := t.said, t.clock-int64(len(t.frame))
 	t.fill, t.said = 0, false
-	if !said {
-		return t.endSpurt(start), nil
+	if !said || !t.inSpurt && silent(t.frame) {
+		return t.endSpurt(start), nil // a spurt doesn't begin with nothing
 	}
 	coded, err := t.encode()
 	if err != nil {
@@ -119,6 +119,17 @@ func (t *talker) push(b *audio.Block, open bool) (*spoken, error) {
 		t.spurt++
 	}
 	return t.number(start, len(t.frame), coded), nil
+}
+
+// silent reports whether there is nothing to hear at all, as of a microphone that
+// is switched off: even the quietest has noise.
+func silent(frame []float32) bool {
+	for _, x := range frame {
+		if x != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // pushPacket takes a packet that was encoded elsewhere, and returns it numbered.

@@ -102,6 +102,28 @@ func TestEncodersSilenceEndsTheSpurt(t *testing.T) {
 	}
 }
 
+// A microphone that is switched off costs no encoder's time, before anything was
+// said and after.
+func TestNothingAtAllIsNotEncoded(t *testing.T) {
+	counts := &counting{}
+	tk, err := newTalker(counts, codec.Config{FrameDuration: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := say(t, tk, &audio.Block{}, true, 200); len(said) > 0 || counts.encoded > 0 {
+		t.Fatalf("of silence %d packets were said, %d frames encoded; want none", len(said), counts.encoded)
+	}
+	say(t, tk, loudBlock(), true, 10)
+	say(t, tk, &audio.Block{}, true, 200) // the encoder ends the spurt
+	before := counts.encoded
+	if said := say(t, tk, &audio.Block{}, true, 200); len(said) > 0 || counts.encoded > before {
+		t.Fatalf("of silence after speech %d packets were said, %d frames encoded; want none", len(said), counts.encoded-before)
+	}
+	if said := say(t, tk, loudBlock(), true, 2); len(said) != 1 {
+		t.Errorf("then of a frame %d packets were said, want 1", len(said))
+	}
+}
+
 func TestCopiesBelongToTheSameSpurtWithoutGap(t *testing.T) {
 	tk := newTestTalker(t, 20*time.Millisecond)
 	var payloads [][]byte
