@@ -27,6 +27,7 @@ func seeds(all uint64) uint64 {
 func TestRandomMessagesComeInOrder(t *testing.T) {
 	for seed := range seeds(40) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
 			cfg := sessiontest.Config{Seed: seed, Link: sessiontest.LinkConfig{Delay: 15 * time.Millisecond, Loss: 0.05, Jitter: 10 * time.Millisecond}}
 			party(t, cfg, func(t *testing.T, net *sessiontest.Network) { randomMessages(t, net, seed) })
 		})

@@ -49,6 +49,7 @@ type call struct {
 func TestRandomSequences(t *testing.T) {
 	for seed := range uint64(200) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
 			net := sessiontest.Config{Seed: seed, Link: sessiontest.LinkConfig{Delay: 15 * time.Millisecond, Loss: 0.02, Jitter: 3 * time.Millisecond, Duplicate: 0.01, Reorder: 0.01}}
 			party(t, net, func(t *testing.T, net *sessiontest.Network) { randomSequence(t, net, seed) })
 		})

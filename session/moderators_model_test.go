@@ -15,6 +15,7 @@ import (
 func TestRandomRulingsConverge(t *testing.T) {
 	for seed := range seeds(30) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
 			party(t, sessiontest.Config{Seed: seed, Link: nearby.Link}, func(t *testing.T, net *sessiontest.Network) { randomRulings(t, net, seed) })
 		})
 	}

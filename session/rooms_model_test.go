@@ -144,7 +144,7 @@ func (p *plaza) come(n, other int) string {
 // of all together, is what the simplest model says, as soon as a round trip allows, and
 // no packet goes to somebody who is not to get it.
 func TestWhoHearsWhomInRooms(t *testing.T) {
-	lengths := []time.Duration{30 * time.Minute, 3 * time.Minute, 3 * time.Minute}
+	lengths := slices.Repeat([]time.Duration{10 * time.Minute}, 3)
 	switch {
 	case raceEnabled:
 		lengths = []time.Duration{30 * time.Second} // many times as much work
@@ -152,7 +152,10 @@ func TestWhoHearsWhomInRooms(t *testing.T) {
 		lengths = []time.Duration{2 * time.Minute}
 	}
 	for seed, length := range lengths {
-		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) { plazaFor(t, length, uint64(seed+1)) })
+		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) {
+			t.Parallel()
+			plazaFor(t, length, uint64(seed+1))
+		})
 	}
 }
 
@@ -210,7 +213,7 @@ func (p *plaza) judgeLocked(length time.Duration, trace []string) {
 	p.t.Logf("%d changes; checked %v heard and %v silent, %v of mixes, %v of them without somebody who speaks; %d packets",
 		len(trace), lasts(p.blocks[1]), lasts(p.blocks[0]), lasts(whole), lasts(without), p.packets)
 	one := int(length / audio.BlockDuration) // pair's, or member's, blocks
-	if p.blocks[0] < one || p.blocks[1] < one || whole < 6*one || length > 10*time.Minute && without < one/4 {
+	if p.blocks[0] < one || p.blocks[1] < one || whole < 6*one || length >= 10*time.Minute && without < one/4 {
 		p.t.Errorf("too little was checked in %v", length)
 	}
 }

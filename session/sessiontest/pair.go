@@ -10,9 +10,10 @@ import (
 // pair is what a transport knows of a peer that it joined. Guarded by the
 // network's mutex.
 type pair struct {
-	t     *Transport
-	peer  identity.PeerID
-	inbox *inbox
+	t      *Transport
+	peer   identity.PeerID
+	remote string
+	inbox  *inbox
 
 	mine, far uint64 // epochs; far is 0 before the first contact
 	up        bool   // there is a path
@@ -40,7 +41,7 @@ var retryDelays = [...]time.Duration{
 }
 
 func (t *Transport) newPairLocked(peer identity.PeerID) *pair {
-	p := &pair{t: t, peer: peer, since: time.Now(), reason: "no answer yet"}
+	p := &pair{t: t, peer: peer, remote: "memory/" + peer.String(), since: time.Now(), reason: "no answer yet"}
 	for p.mine == 0 {
 		p.mine = t.rand.Uint64()
 	}
@@ -148,7 +149,7 @@ func (p *pair) pathLocked() link.Path {
 		out, back := p.edgesLocked()
 		path.Kind, path.Lanes = out.cfg.Kind, out.cfg.Lanes
 		path.Transport = "memory"
-		path.Remote = "memory/" + p.peer.String()
+		path.Remote = p.remote
 		path.RTT = max(out.cfg.Delay+back.cfg.Delay, time.Microsecond) // 0 is unknown
 	}
 	return path
