@@ -64,7 +64,7 @@ bench-features: ## show what each feature costs, and that unused ones cost nothi
 
 latency: ## measure from mouth to ear through virtual sound devices
 	@scripts/setup.sh test
-	$(GO) test -run='^TestMouthToEar$$' -count=1 -v ./integration_test
+	PARLEY_LAB=latency $(GO) test -run='^TestMouthToEar$$' -count=1 -v ./integration_test
 
 lab-nat: ## show who can talk to whom through NATs, and judge it (root)
 	@scripts/setup.sh test
