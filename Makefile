@@ -40,9 +40,9 @@ test: ## run all tests, in random order
 	@scripts/setup.sh test
 	@GO='$(GO)' scripts/test.sh -shuffle=on -timeout 9m -- $(PKG)
 
-race: ## run all tests under the race detector
+race: ## run under the race detector all tests of what is concurrent
 	@scripts/setup.sh test
-	@GO='$(GO)' scripts/test.sh $(RACEFLAGS) -shuffle=on -timeout 25m -- $(PKG)
+	@export GO='$(GO)' && scripts/test.sh $(RACEFLAGS) -shuffle=on -timeout 25m -- $$(scripts/concurrent.sh $(PKG))
 
 soak: ## run the hours-long tests (PARLEY_SOAK=1)
 	@scripts/setup.sh test

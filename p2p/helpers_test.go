@@ -156,6 +156,9 @@ func (w testWriter) Write(b []byte) (int, error) {
 
 var _ io.Writer = testWriter{}
 
+// underRaceDetector says that everything takes many times as long.
+var underRaceDetector bool
+
 func (e *end) join(o *end) {
 	e.t.Helper()
 	if err := e.Join(o.id); err != nil {

@@ -10,4 +10,7 @@ import "runtime"
 // one processor that can't be; races are found all the same, by the order of
 // synchronisation. `go test -race -shuffle=1795815014019102195` crashed four times of
 // four, and passes with this.
-func init() { runtime.GOMAXPROCS(1) }
+func init() {
+	runtime.GOMAXPROCS(1)
+	underRaceDetector = true
+}
