@@ -59,6 +59,18 @@ func TestPlanFollowsTheNetwork(t *testing.T) {
 			network{loss: 0.1, rtt: 300 * ms, limit: free},
 			func(p plan) bool { return p == plan{encoding: lean, twins: 1, copies: back(2, 3)} },
 		},
+		"far, and a little is lost: the window is longer": {
+			network{loss: 0.03, rtt: 300 * ms, limit: free},
+			func(p plan) bool { return p == plan{copies: back(1)} },
+		},
+		"farther": {
+			network{loss: 0.02, rtt: 400 * ms, limit: free},
+			func(p plan) bool { return p == plan{copies: back(1)} },
+		},
+		"far, and how much is lost isn't known yet": {
+			network{loss: 0.03, rtt: 300 * ms, limit: free, young: true},
+			func(p plan) bool { return p.copies == 0 },
+		},
 		"thin": {network{rtt: 50 * ms, limit: 50}, func(p plan) bool { return p.copies == 0 && usualFormat().rate(p) <= 50 }},
 		"thinner than anything fits": {
 			network{rtt: 50 * ms, limit: 3, loss: 0.3},
@@ -69,6 +81,22 @@ func TestPlanFollowsTheNetwork(t *testing.T) {
 		if got := usualFormat().choose(c.n, plan{}); !c.want(got) {
 			t.Errorf("%s: %+v, which takes %.0f kb/s", name, got, usualFormat().rate(got))
 		}
+	}
+}
+
+// The more is lost, the less there is to be counted on, down to what QUIC's window
+// never goes below; losses in a row are one to it.
+func TestTheWindowIsShorterTheMoreIsLost(t *testing.T) {
+	before := math.Inf(1)
+	for loss := 0.001; loss < 1; loss += 0.001 {
+		window := network{loss: loss, burst: 1}.window()
+		if window > before || window < 1920 || loss > 0.12 && window > 1920 {
+			t.Errorf("%.3f lost: %.0f bytes, after %.0f", loss, window, before)
+		}
+		before = window
+	}
+	if alone, rows := (network{loss: 0.03, burst: 1}.window()), (network{loss: 0.03, burst: 3}.window()); rows < 1.5*alone {
+		t.Errorf("3 %% alone: %.0f bytes, in rows of three %.0f", alone, rows)
 	}
 }
 

@@ -18,6 +18,8 @@ const (
 	// words should be understood too.
 	lossAtFirst   = 0.02
 	surelyReports = 2
+	// knownReports are needed to tell how much is lost, and so what QUIC will bear.
+	knownReports = 10
 )
 
 // reportState is the history of reports between us and one peer, both ways.
@@ -183,7 +185,7 @@ func (c *conversation) replan(p *peer, now time.Time) {
 // network is what is known of the way to a listener, to whom no more than little kb/s
 // are sent at first. full says that our own link may be the reason of losses.
 func (st *reportState) network(now time.Time, little float64, full bool) network {
-	n := network{loss: st.loss, burst: st.last.burst, rtt: st.path.RTT, limit: st.carries.allowed()}
+	n := network{loss: st.loss, burst: st.last.burst, rtt: st.path.RTT, limit: st.carries.allowed(), young: st.reports < knownReports}
 	if !st.start.over {
 		n.limit = min(n.limit, little)
 	}

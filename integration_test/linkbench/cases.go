@@ -106,6 +106,9 @@ func Cases() []Case {
 		}, {
 			Name: "150 ms each way, 10 % loss", Link: linkem.Impairment{Delay: 150 * ms, Loss: 0.1},
 			Bars: Bars{Buffer: 250, Concealed: 4},
+		}, {
+			Name: "150 ms each way, 3 % loss", Link: linkem.Impairment{Delay: 150 * ms, Loss: 0.03},
+			Bars: Bars{Buffer: 60, Concealed: 1, Rate: 120},
 		},
 	}
 }
