@@ -48,7 +48,7 @@ soak: ## run the hours-long tests (PARLEY_SOAK=1)
 	@scripts/setup.sh test
 	PARLEY_SOAK=1 $(GO) test -run Soak -count=1 -v -timeout 3h $(PKG)
 	@[ "$$(id -u)" = 0 ] || echo 'SKIPPED, not root: the rows of make lab-nat that take minutes'
-	@[ "$$(id -u)" != 0 ] || PARLEY_LAB=nat PARLEY_SOAK=1 $(GO) test -run='^TestNATLab$$/./5_min' -count=1 -v -timeout 30m ./integration_test
+	@[ "$$(id -u)" != 0 ] || PARLEY_LAB=nat PARLEY_SOAK=1 $(GO) test -run='^TestNATLab$$/./(5_min|12_and_12)' -count=1 -v -timeout 30m ./integration_test
 
 fuzz: ## run every fuzz target for FUZZTIME (60s) each
 	@scripts/setup.sh build
