@@ -44,7 +44,7 @@ func FindWithin(ref, rec []float32, from, to time.Duration) Match {
 	if len(ref) < longReference {
 		return search(ref, rec, lo, hi)
 	}
-	return searchTwice(ref, rec, decimate(ref, coarse), decimate(rec, coarse), lo, hi)
+	return searchTwice(ref, rec, decimate(ref), decimate(rec), lo, hi)
 }
 
 // coarse is how many samples searchTwice first takes for one.
@@ -95,9 +95,9 @@ func vertex(c []float64, i int) float64 {
 	return math.Max(-0.5, math.Min(0.5, (c[i-1]-c[i+1])/(2*bend)))
 }
 
-// decimate keeps each factor-th sample after a low-pass.
-func decimate(pcm []float32, factor int) []float32 {
-	return resample(pcm, audio.SampleRate/factor)
+// decimate keeps one sample of coarse after a low-pass.
+func decimate(pcm []float32) []float32 {
+	return resample(pcm, audio.SampleRate/coarse)
 }
 
 // resample converts from 48 kHz to a rate that a Resampler takes.

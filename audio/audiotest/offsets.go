@@ -41,7 +41,7 @@ func Offsets(ref, rec []float32, c OffsetsConfig) []SegmentOffset {
 	if c.Silent == 0 {
 		c.Silent = -50
 	}
-	coarseRef, coarseRec := decimate(ref, coarse), decimate(rec, coarse)
+	coarseRef, coarseRec := decimate(ref), decimate(rec)
 	var out []SegmentOffset
 	for at := 0; at+size <= len(ref); at += step {
 		piece := ref[at : at+size]
