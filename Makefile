@@ -42,7 +42,8 @@ test: ## run all tests, in random order
 
 race: ## run under the race detector all tests of what is concurrent
 	@scripts/setup.sh test
-	@export GO='$(GO)' && scripts/test.sh $(RACEFLAGS) -shuffle=on -timeout 25m -- $$(scripts/concurrent.sh $(PKG))
+	@export GO='$(GO)' && packages=$$(scripts/concurrent.sh $(PKG)) && \
+		scripts/test.sh $(RACEFLAGS) -shuffle=on -timeout 25m -- $$packages
 
 soak: ## run the hours-long tests (PARLEY_SOAK=1)
 	@scripts/setup.sh test

@@ -11,6 +11,7 @@ const (
 	queueMost   = 60 * time.Millisecond  // that packets may wait on the way
 	queueRaised = 35 * time.Millisecond  // the same after a raise
 	queueFor    = 300 * time.Millisecond // for so long: shorter is a stall
+	lossyFrom   = 0.005                  // loss from which on what is sent again makes short queues
 	cutRest     = 1200 * time.Millisecond
 	cutShare    = 0.8 // of what was sent, less than the link carries, so that the queue drains
 	staysShare  = 0.8 // of the queue that there was

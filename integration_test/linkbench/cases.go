@@ -1,6 +1,7 @@
 package linkbench
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/parley-voice/parley/integration_test/linkem"
@@ -136,6 +137,21 @@ func RelayedCases() []Case {
 	}
 	for i := range cases {
 		cases[i].Relayed, cases[i].Bars = true, Bars{Concealed: 100}
+	}
+	return cases
+}
+
+// FarCases returns far links that lose little and much, where what can be sent depends
+// on QUIC's congestion window. They have no bars.
+func FarCases() (cases []Case) {
+	for _, delay := range []time.Duration{100, 150, 200} {
+		for _, percent := range []int{1, 2, 3, 5, 7, 10, 20} {
+			cases = append(cases, Case{
+				Name: fmt.Sprintf("%d ms each way, %d %% loss", delay, percent),
+				Link: linkem.Impairment{Delay: delay * time.Millisecond, Loss: float64(percent) / 100},
+				Bars: Bars{Concealed: 100},
+			})
+		}
 	}
 	return cases
 }
