@@ -31,6 +31,7 @@ type latencyBars struct {
 // came late is an underrun. Without it only what no late wake-up explains is a
 // fault.
 func TestMouthToEar(t *testing.T) {
+	skipUnderRaceDetector(t)
 	measured := os.Getenv("PARLEY_LAB") == "latency"
 	for _, c := range []struct {
 		name     string
@@ -78,8 +79,6 @@ func measureLatency(t *testing.T, lowDelay bool, bars latencyBars) {
 		switch {
 		case t.Failed() || len(faults) == 0:
 			return
-		case audiotest.UnderRaceDetector():
-			t.Skipf("NOT JUDGED: the race detector takes its time, and %s", strings.Join(faults, "; "))
 		case call < bars.calls:
 			t.Logf("another call, because of %s", strings.Join(faults, "; "))
 		case busy < maxBusy:

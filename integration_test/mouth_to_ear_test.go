@@ -23,6 +23,7 @@ import (
 // delay is held against the recording to 2.5 ms. Where the network makes
 // packets late half the round trip, of which few are measured, is not so exact.
 func TestStatisticsTellTheDelayFromMouthToEar(t *testing.T) {
+	skipUnderRaceDetector(t)
 	const oneWay = 25 * time.Millisecond
 	for _, c := range []struct {
 		name     string

@@ -83,7 +83,7 @@ func (s *star) close(t *testing.T) {
 }
 
 // skipUnderRaceDetector leaves out what is many times as much work then and shows
-// nothing that TestMeshForAMinute doesn't.
+// nothing that other tests of calls don't.
 func skipUnderRaceDetector(t *testing.T) {
 	t.Helper()
 	if audiotest.UnderRaceDetector() {
