@@ -47,7 +47,7 @@ type call struct {
 // contradict each other: then the model takes any order in which they could
 // have come.
 func TestRandomSequences(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range seeds(200) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			net := sessiontest.Config{Seed: seed, Link: sessiontest.LinkConfig{Delay: 15 * time.Millisecond, Loss: 0.02, Jitter: 3 * time.Millisecond, Duplicate: 0.01, Reorder: 0.01}}
