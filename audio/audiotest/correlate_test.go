@@ -217,3 +217,18 @@ func BenchmarkFindChirpInAMinute(b *testing.B) {
 		Find(ref, rec)
 	}
 }
+
+func TestNothingIsFoundWhereNothingWasRecorded(t *testing.T) {
+	said := Babble(3, time.Second)
+	for what, recorded := range map[string][]float32{"nothing": nil, "one sample": make([]float32, 1), "silence": make([]float32, 48000)} {
+		pieces := Offsets(said, recorded, OffsetsConfig{From: 0, To: time.Second})
+		if len(pieces) == 0 {
+			t.Errorf("%s: not a piece was looked for", what)
+		}
+		for _, p := range pieces {
+			if p.Confidence > 0.01 {
+				t.Errorf("%s: found at %v, confidence %.2f", what, p.Offset, p.Confidence)
+			}
+		}
+	}
+}

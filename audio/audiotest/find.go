@@ -36,15 +36,21 @@ func Find(ref, rec []float32) Match {
 
 // FindWithin is Find for offsets between from and to only.
 func FindWithin(ref, rec []float32, from, to time.Duration) Match {
-	lo, hi := Samples(from), Samples(to)
-	lo, hi = max(lo, -len(ref)), min(hi, len(rec))
-	if len(ref) == 0 || len(rec) == 0 || hi < lo {
+	lo, hi, ok := places(ref, rec, from, to)
+	if !ok {
 		return Match{}
 	}
 	if len(ref) < longReference {
 		return search(ref, rec, lo, hi)
 	}
 	return searchTwice(ref, rec, decimate(ref), decimate(rec), lo, hi)
+}
+
+// places are the offsets between from and to, in samples, at which ref lies on some of
+// rec, or beside it; false if there are none.
+func places(ref, rec []float32, from, to time.Duration) (lo, hi int, ok bool) {
+	lo, hi = max(Samples(from), -len(ref)), min(Samples(to), len(rec))
+	return lo, hi, len(ref) > 0 && len(rec) > 0 && lo <= hi
 }
 
 // coarse is how many samples searchTwice first takes for one.

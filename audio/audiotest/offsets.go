@@ -49,9 +49,8 @@ func Offsets(ref, rec []float32, c OffsetsConfig) []SegmentOffset {
 			continue
 		}
 		start := Duration(float64(at))
-		lo, hi := max(Samples(start+c.From), -size), min(Samples(start+c.To), len(rec))
 		m := Match{}
-		if lo <= hi {
+		if lo, hi, ok := places(piece, rec, start+c.From, start+c.To); ok {
 			m = searchTwice(piece, rec, coarseRef[at/coarse:(at+size)/coarse], coarseRec, lo, hi)
 		}
 		m.Offset -= start
