@@ -38,6 +38,21 @@ func TestMeasureLevel(t *testing.T) {
 	}
 }
 
+// Wherever it is among others, a sample that isn't finite counts as 0.
+func TestBrokenSamplesCountAsSilence(t *testing.T) {
+	for at := range 11 {
+		for _, broken := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+			pcm := sine(11, SampleRate, 5000, 0.5)
+			pcm[at] = 0
+			want := Measure(pcm)
+			pcm[at] = float32(broken)
+			if got := Measure(pcm); math.Abs(got.Peak-want.Peak) > 1e-9 || math.Abs(got.RMS-want.RMS) > 1e-9 {
+				t.Errorf("%v at %d: %+v, want %+v", broken, at, got, want)
+			}
+		}
+	}
+}
+
 func TestDecibelsAndBack(t *testing.T) {
 	for _, db := range []float64{-95, -40, -6.02, 0, 6} {
 		if got := DBFS(Amplitude(db)); math.Abs(got-db) > 1e-9 {
