@@ -166,3 +166,16 @@ func TestAStartBeginsAnewAfterAnInterruption(t *testing.T) {
 		}
 	}
 }
+
+// How much a far link bears depends on how much it loses, which a few reports don't tell.
+func TestLittleIsSentFarUntilTheLossIsKnown(t *testing.T) {
+	path := link.Path{Kind: link.Direct, RTT: 300 * time.Millisecond}
+	for reports, want := range map[int]int{surelyReports: 0, knownReports - 1: 0, knownReports: 1, 100: 1} {
+		st := reportState{reports: reports, loss: 0.03, last: lossReport{network: 0.03, burst: 1}, carries: newCongestion(), path: path}
+		st.start.over = true
+		f := usualFormat()
+		if got := f.choose(st.network(time.Now(), f.rate(little), false), plan{}).copies.count(); got != want {
+			t.Errorf("after %d reports %d copies, want %d", reports, got, want)
+		}
+	}
+}
