@@ -153,11 +153,7 @@ func settles(t *testing.T, patience time.Duration) {
 
 // crowd is so many peers behind one NAT and as many behind another, who reach those of
 // the other household through the relay alone. One talks.
-func crowd(each int) func(*testing.T, *verdict) {
-	return func(t *testing.T, v *verdict) { talkToCrowd(t, v, each) }
-}
-
-func talkToCrowd(t *testing.T, v *verdict, each int) {
+func crowd(t *testing.T, v *verdict, each int) {
 	s := newStage(t, 1)
 	home := natlab.Home{NAT: natlab.Symmetric}
 	houses := [2]*natlab.Household{s.lab.Household(t, home), s.lab.Household(t, home)}

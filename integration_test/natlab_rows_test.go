@@ -48,8 +48,8 @@ func natRows() []row {
 		{name: "never relay, NATs", bar: "punched, voice never through the relay", run: neverRelayed},
 		{name: "never relay, symmetric NATs", bar: "not reached, and says so", run: neverReached},
 		{name: "lobby restarted", bar: "nothing lost, presence 10 s", run: lobbyRestarted},
-		{name: "7 and 7 peers, one relay", bar: "all hear the talker", alone: true, run: crowd(7)},
-		{name: "12 and 12 peers, one relay", bar: "all hear the talker", alone: true, soak: true, run: crowd(12)}, // too many for two slow processors
+		{name: "7 and 7 peers, one relay", bar: "all hear the talker", alone: true, run: func(t *testing.T, v *verdict) { crowd(t, v, 7) }},
+		{name: "12 and 12 peers, one relay", bar: "all hear the talker", alone: true, soak: true, run: func(t *testing.T, v *verdict) { crowd(t, v, 12) }}, // too many for two slow processors
 		{name: "member leaves", bar: "lists right 1 s", run: presence(time.Second, leaves)},
 		{name: "member is killed", bar: "lists right 3 s", run: presence(3*time.Second, isKilled)},
 		{name: "member's cable is pulled", bar: "lists right 15 s", run: presence(15*time.Second, isUnplugged)},

@@ -156,8 +156,8 @@ func (w testWriter) Write(b []byte) (int, error) {
 
 var _ io.Writer = testWriter{}
 
-// underRaceDetector says that everything takes many times as long.
-var underRaceDetector bool
+// raceEnabled says that everything takes many times as long.
+var raceEnabled bool
 
 func (e *end) join(o *end) {
 	e.t.Helper()

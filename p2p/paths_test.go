@@ -285,7 +285,7 @@ func TestPoliciesAboutRelays(t *testing.T) {
 // After some minutes on a relay the direct way is tried rarely, but at once when
 // the network is another.
 func TestADirectWayIsTriedAtOnceWhenTheNetworkChanges(t *testing.T) {
-	if underRaceDetector {
+	if raceEnabled {
 		t.Skip("SKIPPED: a quarter of an hour's packets, and nothing concurrent that other tests don't have")
 	}
 	inPathNet(t, 1, nil, Config{}, func(t *testing.T, net *pathNet) {

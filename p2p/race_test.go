@@ -12,5 +12,5 @@ import "runtime"
 // four, and passes with this.
 func init() {
 	runtime.GOMAXPROCS(1)
-	underRaceDetector = true
+	raceEnabled = true
 }
