@@ -3,6 +3,7 @@ package integration_test
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,9 +48,17 @@ func TestMouthToEar(t *testing.T) {
 		}
 		t.Run(c.name, func(t *testing.T) {
 			leavesNothing(t)
+			shareProcessors(t)
 			measureLatency(t, c.lowDelay, bars)
 		})
 	}
+}
+
+// shareProcessors lets goroutines run as if each of the two callers had a process of
+// its own that does as examples/chat does; here they have one together.
+func shareProcessors(t *testing.T) {
+	was := runtime.GOMAXPROCS(2 * max(4, runtime.NumCPU()))
+	t.Cleanup(func() { runtime.GOMAXPROCS(was) })
 }
 
 // chirpsACall is how often the delay is measured in one call. A sound server whose

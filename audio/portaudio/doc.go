@@ -53,6 +53,13 @@
 // sound system hangs, the second one is stuck in it; it is left behind then,
 // touches nothing that is still in use, and ends when the sound system answers.
 //
+// Where the sound system holds a call up, which it does for 20 ms when it begins anew
+// after it ran dry, Go's scheduler counts the goroutine as one that runs, for 10 to 20 ms.
+// With two processors two such calls keep everything else from running, other devices
+// among it, so that those run dry as well. An application that may run on one or two
+// processors does well to call runtime.GOMAXPROCS(4) when it starts, as examples/chat
+// does; a library can't decide that.
+//
 // # Standard error
 //
 // ALSA and JACK are kept from writing to standard error. PortAudio itself writes

@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/libp2p/go-libp2p/core/host"
@@ -77,6 +78,7 @@ func run(args []string) error {
 			return err
 		}
 	}
+	shareProcessors()
 	ctx, stop := signal.NotifyContext(context.Background(), endings(opt)...)
 	defer stop()
 	if opt.duration > 0 {
@@ -85,6 +87,20 @@ func run(args []string) error {
 		defer cancel()
 	}
 	return talk(ctx, opt)
+}
+
+// leastProcessors is how many goroutines may run at once, for the system to share few
+// processors among. Go lets as many as there are processors, and a call into a sound
+// system that is held up counts as one of them until that is noticed, up to 20 ms later:
+// on two processors a speaker ran dry meanwhile.
+const leastProcessors = 4
+
+// shareProcessors is what an application decides, not a library. It leaves alone what
+// was asked for in the environment.
+func shareProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < leastProcessors {
+		runtime.GOMAXPROCS(leastProcessors)
+	}
 }
 
 // talk is a whole conversation.
