@@ -43,7 +43,7 @@ func (c *conversation) PathChanged(id identity.PeerID, path link.Path) {
 	back := path.Kind != link.None && from.Kind == link.None
 	moved := !fresh && !back && way(from) != way(path)
 	if moved || back {
-		p.report.carries = newCongestion()
+		p.report.moved()
 	}
 	if back {
 		p.report.start = easyStart{} // what comes after an interruption may be a new connection

@@ -32,6 +32,8 @@ type reportState struct {
 	loss    float64 // smoothed, as the peer reports it
 	last    lossReport
 	carries congestion
+	trial   trial     // of whether that is why it loses
+	through float64   // kb/s that got through when the trial began
 	path    link.Path // now
 	start   easyStart
 	wants   float64 // kb/s that it would be sent if there was no other
@@ -100,13 +102,16 @@ func (c *conversation) heardReport(p *peer, r *wire.Report) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	st := &p.report
-	st.last = lossReport{
+	p.report.heard(lossReport{
 		network:     float64(r.GetNetworkLost()) / float64(expected),
 		unrecovered: min(1, float64(r.GetUnrecovered())/float64(expected)),
 		burst:       float64(r.GetBurstLengthX10()) / 10,
 		jitter:      time.Duration(r.GetJitterUs()) * time.Microsecond,
-	}
+	})
+}
+
+func (st *reportState) heard(last lossReport) {
+	st.last = last
 	st.reports++
 	st.loss += max(lossWeight, 1/float64(st.reports+1)) * (st.last.network - st.loss)
 }
@@ -140,11 +145,36 @@ func (c *conversation) look(p *peer, now time.Time, speaking bool) {
 	r := f.rates(unpackPlan(p.listener.plan.Load()))
 	r.loss = st.loss
 	if speaking {
-		st.carries.look(now, max(0, queue-c.uplink.queue), path.RTT, r)
+		st.hear(now, max(0, queue-c.uplink.queue), r)
 	}
 	st.begins(now, queue, speaking, r)
 	c.uplink.add(member{queue: queue, rtt: path.RTT, loss: st.last.network, rates: r, wants: st.wants})
 }
+
+// hear looks at what is lost on a way, and at how long it waits there beyond what all do.
+// In a trial half is sent, with copies if they fit in: losses may have other reasons.
+func (st *reportState) hear(now time.Time, queue time.Duration, r rates) {
+	if st.trial.underway() {
+		switch st.trial.goOn(now, trialLonger, st.last.network) {
+		case trialGoesOn:
+			return
+		case trialShowed:
+			r.sending = st.through
+			st.carries.fall(now, queue, r)
+			return
+		}
+	}
+	known := !st.path.Ordered && st.start.over && st.reports >= knownReports
+	raised := st.carries.raisedLately(now)
+	suspicious := known && st.trial.suspects(now, queue, raised, st.loss)
+	if st.trial.begins(now, suspicious, raised, st.loss) {
+		st.through = r.sending * (1 - st.loss)
+	}
+	st.carries.look(now, queue, st.path.RTT, r)
+}
+
+// moved forgets what was found out about the way of before.
+func (st *reportState) moved() { st.carries, st.trial = newCongestion(), trial{} }
 
 // begins looks at how a start with little goes. After a queue what was lost until
 // then was too much, and tells nothing of the way.
@@ -188,6 +218,9 @@ func (st *reportState) network(now time.Time, little float64, full bool) network
 	n := network{loss: st.loss, burst: st.last.burst, rtt: st.path.RTT, limit: st.carries.allowed(), young: st.reports < knownReports}
 	if !st.start.over {
 		n.limit = min(n.limit, little)
+	}
+	if st.trial.underway() {
+		n.limit = min(n.limit, max(trialShare*st.through, little))
 	}
 	switch {
 	case full, st.carries.suspected(now):

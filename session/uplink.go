@@ -28,7 +28,8 @@ type uplink struct {
 	trying  float64   // the least that was sent since
 	since   time.Time // when that began; zero if it didn't
 	trial   trial
-	members []member // of the present look
+	before  congestion // what shared was before the trial
+	members []member   // of the present look
 }
 
 // member is what one listener adds to the uplink.
@@ -74,20 +75,41 @@ func (u *uplink) look(now time.Time, speaking bool) {
 		all.little += m.little
 		all.most += m.most
 	}
-	switch {
-	case !speaking:
+	if speaking {
+		u.hear(now, typical.rtt, all)
+	} else {
 		u.since = time.Time{}
-	case !u.tries(now, all):
-		u.shared.look(now, time.Duration(uplinkKeen*float64(u.queue)), typical.rtt, all)
-		u.prove(now, all.sending)
 	}
 	u.share = u.divide(u.allowed(all.little))
+}
+
+// hear looks at what is lost by all, and at how long it waits. In a trial as little as
+// possible is sent; if most of the losses are gone then, the limit stays below what got
+// through, and otherwise all is as it was.
+func (u *uplink) hear(now time.Time, rtt time.Duration, all rates) {
+	loss := meanLoss(u.members)
+	if u.trial.underway() {
+		switch u.trial.goOn(now, trialLength, loss) {
+		case trialGoesOn:
+			return
+		case trialDisproved:
+			u.shared = u.before
+		}
+	}
+	if u.trial.begins(now, u.suspicious(now), u.shared.raisedLately(now), loss) {
+		u.before = u.shared
+		all.sending *= 1 - loss // what got through
+		u.shared.fall(now, u.queue, all)
+		return
+	}
+	u.shared.look(now, time.Duration(uplinkKeen*float64(u.queue)), rtt, all)
+	u.prove(now, all.sending)
 }
 
 // prove takes note of what went through, without a queue and without most listeners
 // missing a part. What is sent beyond it counts as a raise.
 func (u *uplink) prove(now time.Time, sending float64) {
-	if u.queue > queueMost/2 || u.trial.suspects(now, u.members, u.queue) {
+	if u.queue > queueMost/2 || u.suspicious(now) {
 		u.since = time.Time{}
 		return
 	}
@@ -103,6 +125,11 @@ func (u *uplink) prove(now time.Time, sending float64) {
 		u.shared.raisedFrom(now, u.proven)
 	}
 	u.since = time.Time{}
+}
+
+// suspicious tells whether what most listeners lose may be lost on our own link.
+func (u *uplink) suspicious(now time.Time) bool {
+	return u.trial.suspectsAll(now, u.queue, u.members)
 }
 
 // allowed is how much may be sent to all together, in kb/s of IP packets. Before anything
