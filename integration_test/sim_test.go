@@ -21,7 +21,7 @@ import (
 var (
 	simSeeds  = flag.Int("sim.seeds", 5, "how many seeds make sim simulates each link with")
 	simTime   = flag.Duration("sim.time", time.Minute, "how long a call of make sim takes, in virtual time, that isn't longer or shorter by itself")
-	simFar    = flag.Bool("sim.far", false, "make sim simulates links of 200 to 400 ms there and back that lose 1 to 20 %, and judges nothing")
+	simLinks  = flag.String("sim.links", "", "make sim simulates other links, and judges nothing: far ones of 200 to 400 ms there and back that lose 1 to 20 %, or full ones with short queues")
 	simUpdate = flag.Bool("sim.update", false, "make the means of make sim the baseline")
 )
 
@@ -35,8 +35,14 @@ func TestSim(t *testing.T) {
 		t.Skip("SKIPPED, nothing was tested: run by make sim")
 	}
 	cases := append(linkbench.Cases(), linkbench.RelayedCases()...)
-	if *simFar {
+	switch *simLinks {
+	case "":
+	case "far":
 		cases = linkbench.FarCases()
+	case "full":
+		cases = linkbench.FullCases()
+	default:
+		t.Fatalf("no links are called %q: far or full", *simLinks)
 	}
 	rows := make([]linkbench.Row, len(cases))
 	t.Run("links", func(t *testing.T) {
@@ -59,7 +65,7 @@ func TestSim(t *testing.T) {
 	about := fmt.Sprintf("Two sessions on the real QUIC stack in virtual time, means of %d seeds, %v, both directions.", *simSeeds, *simTime)
 	fmt.Println(about)
 	writeReport(t, "sim.html", linkbench.Report{Title: "Parley on bad links, simulated", About: about, Rows: rows})
-	if !*simFar {
+	if *simLinks == "" {
 		compare(t, rows)
 	}
 }

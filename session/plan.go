@@ -260,7 +260,7 @@ const (
 	// windowShare of it is what we keep to, since it goes up and down and grows only
 	// while it is used, and floorShare of its floor. A lost packet takes lostTakes
 	// times as much of it as another: it counts until it is missed, and is sent again.
-	// All three measured by make sim SIM=-sim.far.
+	// All three measured by make sim SIM=-sim.links=far.
 	windowShare = 0.375
 	floorShare  = 0.75
 	lostTakes   = 6.2

@@ -41,9 +41,9 @@ type trial struct {
 type trialState int
 
 const (
-	trialGoesOn trialState = iota
-	trialShowed    // most of the losses are gone: the link is full
-	trialDisproved // they have other reasons
+	trialGoesOn    trialState = iota
+	trialShowed               // most of the losses are gone: the link is full
+	trialDisproved            // they have other reasons
 )
 
 // begins reports whether a trial begins, since losses have been suspicious for long enough:

@@ -2,6 +2,7 @@ package linkbench
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/parley-voice/parley/integration_test/linkem"
@@ -152,6 +153,35 @@ func FarCases() (cases []Case) {
 				Bars: Bars{Concealed: 100},
 			})
 		}
+	}
+	return cases
+}
+
+// FullCases returns links that carry little and have short queues, where what is too much
+// is lost and hardly waits, and links that lose and jitter, which look alike. They have no
+// bars.
+func FullCases() (cases []Case) {
+	const ms = time.Millisecond
+	for _, l := range []linkem.Impairment{
+		{Rate: 50e3, Queue: 100 * ms}, {Rate: 50e3, Queue: 50 * ms},
+		{Rate: 60e3, Queue: 50 * ms}, {Rate: 60e3, Queue: 30 * ms}, {Rate: 60e3, Queue: 15 * ms},
+		{Rate: 80e3, Queue: 15 * ms}, {Rate: 100e3, Queue: 50 * ms, Loss: 0.05},
+		{Jitter: 20 * ms, Loss: 0.02}, {Jitter: 20 * ms, Loss: 0.05}, {Loss: 0.3},
+	} {
+		c := Case{Link: l, Bars: Bars{Concealed: 100}}
+		c.Link.Delay = 25 * ms
+		var is []string
+		if l.Rate > 0 {
+			is = append(is, fmt.Sprintf("%.0f kb/s, queue of %d ms", l.Rate/1000, l.Queue.Milliseconds()))
+		}
+		if l.Jitter > 0 {
+			is = append(is, fmt.Sprintf("jitter of %d ms", l.Jitter.Milliseconds()))
+		}
+		if l.Loss > 0 {
+			is = append(is, fmt.Sprintf("%.0f %% loss", 100*l.Loss))
+		}
+		c.Name = strings.Join(is, ", ")
+		cases = append(cases, c)
 	}
 	return cases
 }
