@@ -164,8 +164,8 @@ func (st *reportState) hear(now time.Time, queue time.Duration, r rates) {
 			return
 		}
 	}
-	known := !st.path.Ordered && st.start.over && st.reports >= knownReports
-	raised := st.carries.raisedLately(now)
+	known := !st.path.Ordered && st.start.over && st.reports >= knownReports && r.sending > r.little
+	raised := st.trial.showed && st.carries.raisedLately(now)
 	suspicious := known && st.trial.suspects(now, queue, raised, st.loss)
 	if st.trial.begins(now, suspicious, raised, st.loss) {
 		st.through = r.sending * (1 - st.loss)

@@ -33,6 +33,7 @@ type trial struct {
 	loss   float64   // when it began
 	sum    float64   // of losses, once it shows
 	n      int
+	showed bool // the last one did
 	rest   time.Duration
 	again  time.Time // not before
 }
@@ -80,7 +81,7 @@ func (t *trial) goOn(now time.Time, length time.Duration, loss float64) trialSta
 	if t.n == 0 {
 		return trialDisproved // nobody spoke
 	}
-	if t.sum <= trialLeft*t.loss*float64(t.n) {
+	if t.showed = t.sum <= trialLeft*t.loss*float64(t.n); t.showed {
 		t.rest = 0
 		return trialShowed
 	}
@@ -99,7 +100,7 @@ func (t *trial) settled(now time.Time, loss float64) bool {
 
 // suspects tells whether what the way to one listener loses may be what its queue has no
 // room for. Without a queue that is so only where more is lost than copies are meant for,
-// or more is being sent since a moment ago.
+// or more is being sent since a moment ago, on a link that was full before.
 func (t *trial) suspects(now time.Time, queue time.Duration, raised bool, loss float64) bool {
 	least := trialAlone
 	switch {

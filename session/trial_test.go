@@ -94,6 +94,22 @@ func TestLossesOfOthersDontLimitAWay(t *testing.T) {
 	}
 }
 
+// Where no more than little is sent there is nothing to find out, and losses that there
+// always were don't become suspicious by a raise.
+func TestNoTrialWithoutAReason(t *testing.T) {
+	s := newShortQueue(10000, 40*time.Millisecond, 0.1)
+	s.st.carries.limit = usualFormat().rate(little)
+	s.st.carries.cut, s.st.carries.calm = s.now, s.now
+	if s.drive(10 * time.Second); s.few > 0 {
+		t.Errorf("%d ticks of trials while little was sent", s.few)
+	}
+	s = newShortQueue(10000, 0, 0.15)
+	s.st.carries.raised = s.now
+	if s.drive(15 * time.Second); s.few > 0 {
+		t.Errorf("%d ticks of trials after a raise on a way that was never full", s.few)
+	}
+}
+
 // A trial in which nobody spoke tells nothing: the next one may begin at once.
 func TestATrialInSilenceTellsNothing(t *testing.T) {
 	s := newShortQueue(50, 40*time.Millisecond, 0)
