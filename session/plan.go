@@ -83,12 +83,13 @@ func unpackPlan(n uint32) plan {
 }
 
 // plans are all that are considered. A second copy that is light is heard as seldom as
-// two packets are lost. Copies of a pair of frames are of the pair
+// two packets are lost, and comes behind most bursts if both reach farther back. Copies of a pair of frames are of the pair
 // before: one packet lost costs nothing then. Of more there is no room for copies, and
 // before frames wait for two others they are made smaller.
 var plans = func() (list []plan) {
 	sets := []offsets{0, back(1), back(2), back(3), back(4), back(1, 2), back(1, 3), back(2, 4)}
-	list = append(list, plan{encoding: guarded}, plan{copies: back(1, 2), light: true})
+	list = append(list, plan{encoding: guarded})
+	list = append(list, plan{copies: back(1, 2), light: true}, plan{copies: back(2, 4), light: true})
 	for _, e := range []encoding{whole, lean, thin} {
 		for _, copies := range sets {
 			list = append(list, plan{encoding: e, copies: copies})
