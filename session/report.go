@@ -162,6 +162,7 @@ func (st *reportState) hear(now time.Time, queue time.Duration, r rates) {
 			r.sending = st.through
 			st.carries.fall(now, queue, r)
 			return
+		case trialDisproved: // all is as it was
 		}
 	}
 	known := !st.path.Ordered && st.start.over && st.reports >= knownReports && r.sending > r.little

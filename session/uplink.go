@@ -94,6 +94,7 @@ func (u *uplink) hear(now time.Time, rtt time.Duration, all rates) {
 			return
 		case trialDisproved:
 			u.shared = u.before
+		case trialShowed: // the limit stays
 		}
 	}
 	if u.trial.begins(now, u.suspicious(now), u.shared.raisedLately(now), loss) {

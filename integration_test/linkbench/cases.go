@@ -163,10 +163,16 @@ func FarCases() (cases []Case) {
 func FullCases() (cases []Case) {
 	const ms = time.Millisecond
 	for _, l := range []linkem.Impairment{
-		{Rate: 50e3, Queue: 100 * ms}, {Rate: 50e3, Queue: 50 * ms},
-		{Rate: 60e3, Queue: 50 * ms}, {Rate: 60e3, Queue: 30 * ms}, {Rate: 60e3, Queue: 15 * ms},
-		{Rate: 80e3, Queue: 15 * ms}, {Rate: 100e3, Queue: 50 * ms, Loss: 0.05},
-		{Jitter: 20 * ms, Loss: 0.02}, {Jitter: 20 * ms, Loss: 0.05}, {Loss: 0.3},
+		{Rate: 50e3, Queue: 100 * ms},
+		{Rate: 50e3, Queue: 50 * ms},
+		{Rate: 60e3, Queue: 50 * ms},
+		{Rate: 60e3, Queue: 30 * ms},
+		{Rate: 60e3, Queue: 15 * ms},
+		{Rate: 80e3, Queue: 15 * ms},
+		{Rate: 100e3, Queue: 50 * ms, Loss: 0.05},
+		{Jitter: 20 * ms, Loss: 0.02},
+		{Jitter: 20 * ms, Loss: 0.05},
+		{Loss: 0.3},
 	} {
 		c := Case{Link: l, Bars: Bars{Concealed: 100}}
 		c.Link.Delay = 25 * ms
