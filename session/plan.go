@@ -209,7 +209,9 @@ func (f voiceFormat) impairment(p plan, n network) float64 {
 		wait += time.Duration(p.twins) * f.frame
 		return emodel.DelayCost(base+wait) + emodel.Loss(lost)
 	}
+	resend := n.rtt*3/2 + resendExtra
 	best, lost, before := at(0, n.loss), n.loss, 0 // with what is in hand at once
+	early := lost                                  // with the copies that come before what is sent again
 	for i := 1; i <= p.copies.count(); i++ {
 		if p.twins > 0 && i > 1 {
 			break // the second copy is of the other frame
@@ -217,15 +219,19 @@ func (f voiceFormat) impairment(p plan, n network) float64 {
 		frames := p.copies.nth(i)
 		lost *= n.again(frames - before)
 		before = frames
-		best = min(best, at(time.Duration(frames)*f.frame, lost))
+		if wait := time.Duration(frames) * f.frame; wait <= resend {
+			early, best = lost, min(best, at(wait, lost))
+		} else {
+			best = min(best, at(wait, lost*resendLost))
+		}
 	}
 	if p.encoding == guarded {
 		again := n.again(1)
 		lost *= again + (1-again)*fecMisses
-		best = min(best, at(f.frame, lost))
+		early, best = lost, min(best, at(f.frame, lost))
 	}
-	if resend := n.rtt*3/2 + resendExtra; resend <= bufferMost {
-		best = min(best, at(resend, lost*resendLost))
+	if resend <= bufferMost {
+		best = min(best, at(resend, early*resendLost))
 	}
 	bare := p.bare()
 	if p.encoding == guarded {

@@ -45,6 +45,10 @@ func TestPlanFollowsTheNetwork(t *testing.T) {
 			network{loss: 0.06, rtt: 50 * ms, limit: free},
 			func(p plan) bool { return p == plan{copies: back(1, 2), light: true} },
 		},
+		"near, a lot at random: a later copy comes after what is sent again": {
+			network{loss: 0.1, rtt: time.Microsecond, limit: free},
+			func(p plan) bool { return p.copies.nearest() == 1 },
+		},
 		"in bursts of 3: no copy right behind, and one behind the burst": {
 			network{loss: 0.1, burst: 3, rtt: 50 * ms, limit: free},
 			func(p plan) bool { return p == plan{copies: back(2, 4), light: true} },
