@@ -10,8 +10,8 @@ import (
 // long packets wait. Losses may have other reasons, and then copies are what helps:
 // which it is shows when as little as possible is sent for a while.
 const (
-	trialLoss   = 0.08                    // that three in four listeners report ...
-	trialQueued = 0.03                    // or this while they share a queue of a third of queueMost ...
+	trialLoss   = 0.08                    // that three in four listeners report, or one whose full link was given more ...
+	trialQueued = 0.03                    // or this while there is a queue of a third of queueMost ...
 	trialAfter  = 1200 * time.Millisecond // ... for so long, or for queueFor after a raise
 	trialLength = 3 * time.Second
 	trialLonger = 5 * time.Second         // of one who listens alone: there is more of chance in what one loses
@@ -103,13 +103,18 @@ func (t *trial) settled(now time.Time, loss float64) bool {
 // or more is being sent since a moment ago, on a link that was full before.
 func (t *trial) suspects(now time.Time, queue time.Duration, raised bool, loss float64) bool {
 	least := trialAlone
-	switch {
-	case queue > queueMost/3:
-		least = trialQueued
-	case raised:
+	if raised {
 		least = trialLoss
 	}
-	return loss >= least && !t.settled(now, loss)
+	return loss >= suspiciousFrom(queue, least) && !t.settled(now, loss)
+}
+
+// suspiciousFrom is the loss from which on it is suspicious, if it is least without a queue.
+func suspiciousFrom(queue time.Duration, least float64) float64 {
+	if queue > queueMost/3 {
+		return trialQueued
+	}
+	return least
 }
 
 // suspectsAll tells the same of a queue that most of the listeners have in common.
@@ -119,11 +124,7 @@ func (t *trial) suspectsAll(now time.Time, queue time.Duration, members []member
 		return false
 	}
 	slices.SortFunc(members, func(a, b member) int { return cmp.Compare(a.loss, b.loss) })
-	least := trialLoss
-	if queue > queueMost/3 {
-		least = trialQueued
-	}
-	return members[n/4].loss >= least
+	return members[n/4].loss >= suspiciousFrom(queue, trialLoss)
 }
 
 func meanLoss(members []member) (mean float64) {
