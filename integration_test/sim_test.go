@@ -21,7 +21,7 @@ import (
 var (
 	simSeeds  = flag.Int("sim.seeds", 5, "how many seeds make sim simulates each link with")
 	simTime   = flag.Duration("sim.time", time.Minute, "how long a call of make sim takes, in virtual time, that isn't longer or shorter by itself")
-	simLinks  = flag.String("sim.links", "", "make sim simulates other links, and judges nothing: far ones of 200 to 400 ms there and back that lose 1 to 20 %, or full ones with short queues")
+	simLinks  = flag.String("sim.links", "", "make sim simulates other links, and judges nothing: far ones of 200 to 400 ms there and back that lose 1 to 20 %, full ones with short queues, or ones with jitter")
 	simUpdate = flag.Bool("sim.update", false, "make the means of make sim the baseline")
 )
 
@@ -41,8 +41,10 @@ func TestSim(t *testing.T) {
 		cases = linkbench.FarCases()
 	case "full":
 		cases = linkbench.FullCases()
+	case "jitter":
+		cases = linkbench.JitterCases()
 	default:
-		t.Fatalf("no links are called %q: far or full", *simLinks)
+		t.Fatalf("no links are called %q: far, full or jitter", *simLinks)
 	}
 	rows := make([]linkbench.Row, len(cases))
 	t.Run("links", func(t *testing.T) {

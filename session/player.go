@@ -145,7 +145,7 @@ func (p *player) pushCopy(main jitter.Packet, c wire.Copy, twin bool, at time.Ti
 		p.malformed++
 		return
 	}
-	earlier.Copy = !twin
+	earlier.Copy, earlier.Twin = !twin, twin
 	p.push(earlier, at)
 }
 

@@ -179,3 +179,39 @@ func TestLittleIsSentFarUntilTheLossIsKnown(t *testing.T) {
 		}
 	}
 }
+
+// Round trips that are long since packets come unsteadily show no queue, one way or the
+// other; those that are longer still do, and on a way that keeps the order all do.
+func TestJitterIsNoQueue(t *testing.T) {
+	const ms = time.Millisecond
+	direct := link.Path{Kind: link.Direct, RTT: 50 * ms}
+	ordered := link.Path{Kind: link.Relayed, RTT: 50 * ms, Ordered: true}
+	for _, c := range []struct {
+		path                link.Path
+		there, back, longer time.Duration
+		falls               bool
+	}{
+		{direct, 25 * ms, 25 * ms, 100 * ms, false},
+		{direct, 45 * ms, 0, 100 * ms, false},
+		{direct, 0, 45 * ms, 100 * ms, false},
+		{direct, 25 * ms, 25 * ms, 120 * ms, true},
+		{direct, 3 * ms, 3 * ms, 70 * ms, true},
+		{ordered, 25 * ms, 25 * ms, 70 * ms, true},
+	} {
+		st := reportState{start: easyStart{over: true}, carries: newCongestion(), path: c.path}
+		f := usualFormat().on(c.path, true)
+		now := time.Unix(1000, 0)
+		for range 40 {
+			now = now.Add(controlTick)
+			st.heard(lossReport{jitter: c.there})
+			st.hear(now, st.queue(c.longer, c.back), f.rates(plan{}))
+		}
+		if fell := !math.IsInf(st.carries.limit, 1); fell != c.falls {
+			t.Errorf("%v, jitter of %v and %v, round trips %v longer: fell %v, want %v", c.path.Kind, c.there, c.back, c.longer, fell, c.falls)
+		}
+		st.moved()
+		if got := st.queue(c.longer, 0); got != c.longer {
+			t.Errorf("on another way a queue of %v, want %v: nobody reported jitter there", got, c.longer)
+		}
+	}
+}

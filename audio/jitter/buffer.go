@@ -199,8 +199,8 @@ func (b *Buffer) arrived(p *Packet, h *trace, t int64) {
 	}
 	b.loss.settle(p.Seq, t, &b.history)
 	h.own = true
-	if p.Samples > 0 {
-		b.jitter.arrived(t - p.Timestamp)
+	if p.Samples > 0 && !p.Twin {
+		b.jitter.arrived(p.Seq, t-p.Timestamp)
 	}
 	b.loss.arrived(p.Seq, t, &b.history)
 }

@@ -67,6 +67,36 @@ func TestInterarrivalJitter(t *testing.T) {
 	}
 }
 
+// A frame that waited for the next one, to travel with it, and one that was lost and sent
+// again are late, and the network is as steady as ever.
+func TestWhatWaitsForOthersIsNoJitter(t *testing.T) {
+	b := New(Config{})
+	for n := 0; n < 50; n += 2 {
+		twin := voice(n)
+		twin.Twin = true
+		b.Push(twin, ms(20*n+40))
+		b.Push(voice(n+1), ms(20*n+40))
+	}
+	if got := b.Stats().Jitter; got != 0 {
+		t.Errorf("frames in pairs: jitter %v", got)
+	}
+	for n := 50; n < 100; n++ {
+		if n%5 > 0 {
+			b.Push(voice(n), ms(20*n+20))
+		}
+		if n%5 == 3 {
+			b.Push(voice(n-3), ms(20*n+27))
+		}
+	}
+	if st := b.Stats(); st.Jitter != 0 || st.Received != 100 {
+		t.Errorf("one in five sent again: jitter %v, %d came", st.Jitter, st.Received)
+	}
+	b.Push(voice(100), ms(2020+16))
+	if got := b.Stats().Jitter; got != time.Millisecond {
+		t.Errorf("16 ms late: jitter %v, want 1 ms", got)
+	}
+}
+
 func TestDelaySumIsPerSampleAndWaitSumPerPacketBothWithTheQueue(t *testing.T) {
 	b := New(Config{})
 	b.Push(voice(0), ms(20))

@@ -59,6 +59,7 @@ type Packet struct {
 	Spurt     int64  // talk spurt, only grows
 	End       bool   // the talk spurt ends after this packet
 	Copy      bool   // came as a copy carried by a later packet
+	Twin      bool   // travelled with the next one: that it waited for it is no jitter
 	FEC       bool   // the payload also carries in-band FEC for the packet before it
 	Payload   []byte // at most MaxPayload bytes, copied by Push
 }

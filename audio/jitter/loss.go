@@ -99,15 +99,19 @@ func (l *lossMeter) endRun() {
 }
 
 // interarrival is the jitter of RFC 3550 section 6.4.1 and appendix A.8, in
-// samples.
+// samples, but only of packets that no later one overtook: those were lost and sent
+// again, or waited for such a one.
 type interarrival struct {
-	transit int64
-	known   bool
-	value   float64
+	seq, transit int64
+	known        bool
+	value        float64
 }
 
-func (j *interarrival) arrived(transit int64) {
+func (j *interarrival) arrived(seq, transit int64) {
 	if j.known {
+		if seq < j.seq {
+			return
+		}
 		d := transit - j.transit
 		if d < 0 {
 			d = -d
@@ -115,7 +119,7 @@ func (j *interarrival) arrived(transit int64) {
 		// A jump of the clock isn't jitter that should be reported for long.
 		j.value += (float64(min(d, second)) - j.value) / 16
 	}
-	j.transit, j.known = transit, true
+	j.seq, j.transit, j.known = seq, transit, true
 }
 
 func (j *interarrival) forgetTransit() { j.known = false }

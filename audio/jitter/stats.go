@@ -42,7 +42,7 @@ type Stats struct {
 	Wait   time.Duration // what WaitSum is the sum of, smoothed over 320 ms of speech; kept through silence
 	Target time.Duration // present target delay of the fastest packet
 	Delay  time.Duration // present delay that the fastest packet would have, at most 10 s; 0 between spurts
-	Jitter time.Duration // RFC 3550 section 6.4.1 interarrival jitter, estimated as in its A.8
+	Jitter time.Duration // RFC 3550 section 6.4.1 interarrival jitter, estimated as in its A.8, of packets that no later one overtook
 	Burst  float64       // mean length of recent loss bursts in packets; 0 before the first
 	Held   int           // packets held
 }

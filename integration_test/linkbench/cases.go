@@ -160,25 +160,50 @@ func FarCases() (cases []Case) {
 // FullCases returns links that carry little and have short queues, where what is too much
 // is lost and hardly waits, and links that lose and jitter, which look alike. They have no
 // bars.
-func FullCases() (cases []Case) {
+func FullCases() []Case {
 	const ms = time.Millisecond
-	for _, l := range []linkem.Impairment{
-		{Rate: 50e3, Queue: 100 * ms},
-		{Rate: 50e3, Queue: 50 * ms},
-		{Rate: 60e3, Queue: 50 * ms},
-		{Rate: 60e3, Queue: 30 * ms},
-		{Rate: 60e3, Queue: 15 * ms},
-		{Rate: 80e3, Queue: 15 * ms},
-		{Rate: 100e3, Queue: 50 * ms, Loss: 0.05},
-		{Jitter: 20 * ms, Loss: 0.02},
-		{Jitter: 20 * ms, Loss: 0.05},
-		{Loss: 0.3},
-	} {
-		c := Case{Link: l, Bars: Bars{Concealed: 100}}
-		c.Link.Delay = 25 * ms
+	return nearby(
+		linkem.Impairment{Rate: 50e3, Queue: 100 * ms},
+		linkem.Impairment{Rate: 50e3, Queue: 50 * ms},
+		linkem.Impairment{Rate: 60e3, Queue: 50 * ms},
+		linkem.Impairment{Rate: 60e3, Queue: 30 * ms},
+		linkem.Impairment{Rate: 60e3, Queue: 15 * ms},
+		linkem.Impairment{Rate: 80e3, Queue: 15 * ms},
+		linkem.Impairment{Rate: 100e3, Queue: 50 * ms, Loss: 0.05},
+		linkem.Impairment{Jitter: 20 * ms, Loss: 0.02},
+		linkem.Impairment{Jitter: 20 * ms, Loss: 0.05},
+		linkem.Impairment{Loss: 0.3},
+	)
+}
+
+// JitterCases returns links on which packets wait for other reasons than that the link
+// is full, and links on which they wait for that as well. They have no bars.
+func JitterCases() []Case {
+	const ms = time.Millisecond
+	return nearby(
+		linkem.Impairment{Jitter: 30 * ms},
+		linkem.Impairment{Jitter: 40 * ms},
+		linkem.Impairment{Jitter: 60 * ms},
+		linkem.Impairment{Jitter: 30 * ms, Loss: 0.05},
+		linkem.Impairment{Jitter: 40 * ms, Loss: 0.1},
+		linkem.Impairment{Jitter: 20 * ms, Rate: 100e3},
+		linkem.Impairment{Jitter: 20 * ms, Rate: 60e3},
+		linkem.Impairment{Jitter: 40 * ms, Rate: 60e3},
+		linkem.Impairment{Rate: 80e3, Loss: 0.02},
+		linkem.Impairment{Rate: 60e3, Loss: 0.03},
+	)
+}
+
+// nearby returns such links of 25 ms each way, named by what is wrong with them. They have
+// no bars.
+func nearby(links ...linkem.Impairment) (cases []Case) {
+	for _, l := range links {
 		var is []string
 		if l.Rate > 0 {
-			is = append(is, fmt.Sprintf("%.0f kb/s, queue of %d ms", l.Rate/1000, l.Queue.Milliseconds()))
+			is = append(is, fmt.Sprintf("%.0f kb/s", l.Rate/1000))
+		}
+		if l.Queue > 0 {
+			is = append(is, fmt.Sprintf("queue of %d ms", l.Queue.Milliseconds()))
 		}
 		if l.Jitter > 0 {
 			is = append(is, fmt.Sprintf("jitter of %d ms", l.Jitter.Milliseconds()))
@@ -186,8 +211,8 @@ func FullCases() (cases []Case) {
 		if l.Loss > 0 {
 			is = append(is, fmt.Sprintf("%.0f %% loss", 100*l.Loss))
 		}
-		c.Name = strings.Join(is, ", ")
-		cases = append(cases, c)
+		l.Delay = 25 * time.Millisecond
+		cases = append(cases, Case{Name: strings.Join(is, ", "), Link: l, Bars: Bars{Concealed: 100}})
 	}
 	return cases
 }

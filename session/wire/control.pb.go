@@ -398,7 +398,7 @@ type Report struct {
 	NetworkLost    uint32                 `protobuf:"varint,2,opt,name=network_lost,json=networkLost,proto3" json:"network_lost,omitempty"`            // of these, how many did not arrive by themselves on the first try
 	Unrecovered    uint32                 `protobuf:"varint,3,opt,name=unrecovered,proto3" json:"unrecovered,omitempty"`                               // of these, how many had to be concealed
 	BurstLengthX10 uint32                 `protobuf:"varint,4,opt,name=burst_length_x10,json=burstLengthX10,proto3" json:"burst_length_x10,omitempty"` // mean length of a run of network losses, in tenths of a packet
-	JitterUs       uint32                 `protobuf:"varint,5,opt,name=jitter_us,json=jitterUs,proto3" json:"jitter_us,omitempty"`                     // interarrival jitter (RFC 3550, 6.4.1)
+	JitterUs       uint32                 `protobuf:"varint,5,opt,name=jitter_us,json=jitterUs,proto3" json:"jitter_us,omitempty"`                     // interarrival jitter (RFC 3550, 6.4.1) of packets that no later one overtook
 	BufferUs       uint32                 `protobuf:"varint,6,opt,name=buffer_us,json=bufferUs,proto3" json:"buffer_us,omitempty"`                     // mean delay in the jitter buffer
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache

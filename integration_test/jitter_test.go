@@ -1,0 +1,41 @@
+package integration_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-voice/parley/integration_test/linkbench"
+	"github.com/parley-voice/parley/integration_test/linkem"
+)
+
+// A link on which packets come unsteadily carries as much as any other: less is sent for
+// a queue, of which there is none, and what a listener loses asks for copies. Both ways are
+// to get that, in the mean of some calls.
+func TestALinkThatJittersGetsAllThatIsSaid(t *testing.T) {
+	skipUnderRaceDetector(t)
+	for _, c := range []struct {
+		loss            float64
+		rate, concealed float64 // kb/s at least, percent at most
+	}{
+		{0, 55, 1}, {0.05, 85, 1.5},
+	} {
+		link := linkbench.Case{
+			Link:   linkem.Impairment{Delay: 25 * time.Millisecond, Jitter: 30 * time.Millisecond, Loss: c.loss},
+			Length: 30 * time.Second,
+		}
+		var calls []linkbench.Call
+		for seed := range uint64(2) {
+			synctest.Test(t, func(t *testing.T) { calls = append(calls, simulate(t, link, seed+1)...) })
+		}
+		mean := linkbench.Summarise(calls)
+		rate, concealed := mean["rate"].Mean, mean["concealed"].Mean
+		t.Logf("%+v: %.0f kb/s, %.2f %% concealed, buffer %.0f ms", link.Link, rate, concealed, mean["buffer"].Mean)
+		if rate < c.rate {
+			t.Errorf("%.0f kb/s were sent, want at least %.0f", rate, c.rate)
+		}
+		if concealed > c.concealed {
+			t.Errorf("%.2f %% concealed, want at most %.2f", concealed, c.concealed)
+		}
+	}
+}
