@@ -31,6 +31,7 @@ type reportState struct {
 	reports int
 	loss    float64 // smoothed, as the peer reports it
 	last    lossReport
+	waiting waiting
 	carries congestion
 	trial   trial     // of whether that is why it loses
 	through float64   // kb/s that got through when the trial began
@@ -112,6 +113,7 @@ func (c *conversation) heardReport(p *peer, r *wire.Report) {
 
 func (st *reportState) heard(last lossReport) {
 	st.last = last
+	st.waiting.report(last.jitter)
 	st.reports++
 	st.loss += max(lossWeight, 1/float64(st.reports+1)) * (st.last.network - st.loss)
 }
@@ -130,17 +132,6 @@ func (c *conversation) adapt(now time.Time) {
 	}
 }
 
-// queue is how long packets wait on the way to a listener, by how much longer even the
-// shortest of the last few round trips took than the shortest of all. Where packets come
-// unsteadily there and back that may be so without a queue: with jitter of an exponential
-// distribution, order kept, it is less than the jitter of both ways in most of them.
-func (st *reportState) queue(longer, back time.Duration) time.Duration {
-	if st.path.Ordered {
-		return longer // what is lost there looks like jitter
-	}
-	return max(0, longer-st.last.jitter-back)
-}
-
 // look takes note of how packets get to a listener. Where all wait, it is not for
 // this one to send less.
 func (c *conversation) look(p *peer, now time.Time, speaking bool) {
@@ -155,7 +146,7 @@ func (c *conversation) look(p *peer, now time.Time, speaking bool) {
 	f := c.capture.format.on(path, p.remote.bundles)
 	r := f.rates(unpackPlan(p.listener.plan.Load()))
 	r.loss = st.loss
-	queue = st.queue(queue, p.player.jitterStats().Jitter)
+	queue = st.waiting.queue(now, path, queue, p.player.jitterStats().Jitter)
 	if speaking {
 		st.hear(now, max(0, queue-c.uplink.queue), r)
 	}
@@ -188,7 +179,7 @@ func (st *reportState) hear(now time.Time, queue time.Duration, r rates) {
 
 // moved forgets what was found out about the way of before.
 func (st *reportState) moved() {
-	st.carries, st.trial, st.last.jitter = newCongestion(), trial{}, 0
+	st.carries, st.trial, st.waiting = newCongestion(), trial{}, waiting{}
 }
 
 // begins looks at how a start with little goes. After a queue what was lost until

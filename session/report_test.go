@@ -204,13 +204,13 @@ func TestJitterIsNoQueue(t *testing.T) {
 		for range 40 {
 			now = now.Add(controlTick)
 			st.heard(lossReport{jitter: c.there})
-			st.hear(now, st.queue(c.longer, c.back), f.rates(plan{}))
+			st.hear(now, st.waiting.queue(now, c.path, c.longer, c.back), f.rates(plan{}))
 		}
 		if fell := !math.IsInf(st.carries.limit, 1); fell != c.falls {
 			t.Errorf("%v, jitter of %v and %v, round trips %v longer: fell %v, want %v", c.path.Kind, c.there, c.back, c.longer, fell, c.falls)
 		}
 		st.moved()
-		if got := st.queue(c.longer, 0); got != c.longer {
+		if got := st.waiting.queue(now, c.path, c.longer, 0); got != c.longer {
 			t.Errorf("on another way a queue of %v, want %v: nobody reported jitter there", got, c.longer)
 		}
 	}
