@@ -14,6 +14,12 @@ const past = 2
 // Judge returns in words which bars calls miss, by their means.
 func (c Case) Judge(calls []Call) (misses []string) { return c.judge(calls, 0) }
 
+// Barred tells whether a case has bars of its own, beside how much may be stretched.
+func (c Case) Barred() bool {
+	b := c.Bars
+	return b.Buffer > 0 || b.Concealed < 100 || b.Rate > 0 || len(b.After) > 0
+}
+
 // JudgePastDoubt returns those that calls miss by more than chance explains: what is
 // close to its bar is on one side in one run and on the other in the next.
 func (c Case) JudgePastDoubt(calls []Call) (misses []string) { return c.judge(calls, past) }

@@ -79,6 +79,28 @@ func TestBarsAreJudged(t *testing.T) {
 	}
 }
 
+// Nothing is said to be held where nothing was asked for.
+func TestALinkWithoutBarsPassesNothing(t *testing.T) {
+	calls := []Call{aCall(1, 0.03, 0)}
+	rows := []Row{
+		{Case{Name: "barred", Bars: Bars{Concealed: 5}}, calls},
+		{Case{Name: "without", Bars: Bars{Concealed: 100}}, calls},
+	}
+	var table, page strings.Builder
+	if err := WriteTable(&table, rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Report{Rows: rows}).WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(table.String(), "pass"); n != 1 {
+		t.Errorf("%d rows pass, want 1:\n%s", n, table.String())
+	}
+	if n := strings.Count(page.String(), "all held"); n != 1 {
+		t.Errorf("bars are held in %d rows of the page, want 1", n)
+	}
+}
+
 // One call of two is far beyond the bar, or both are, or both are a little.
 func TestWhatChanceExplainsIsNoMiss(t *testing.T) {
 	c := Case{Bars: Bars{Concealed: 1, After: []Since{{From: 10 * time.Second, Buffer: 60, Concealed: 1}}}}
