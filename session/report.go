@@ -146,11 +146,12 @@ func (c *conversation) look(p *peer, now time.Time, speaking bool) {
 	f := c.capture.format.on(path, p.remote.bundles)
 	r := f.rates(unpackPlan(p.listener.plan.Load()))
 	r.loss = st.loss
-	queue = st.waiting.queue(now, path, queue, p.player.jitterStats().Jitter)
+	waits := st.waiting.queue(now, path, queue, p.player.jitterStats().Jitter)
 	if speaking {
-		st.hear(now, max(0, queue-c.uplink.queue), r)
+		st.hear(now, max(0, waits-c.uplink.queue), r)
 	}
-	st.begins(now, queue, speaking, r)
+	st.begins(now, waits, speaking, r)
+	// The jitter that one reports must not hide the queue that all share.
 	c.uplink.add(member{queue: queue, rtt: path.RTT, loss: st.last.network, rates: r, wants: st.wants})
 }
 
