@@ -23,12 +23,15 @@ const (
 	dialPatient = 10 * time.Minute       // after a loss: a second or two between attempts
 	dialMost    = 30 * time.Second       // longest rest later; chance adds up to as much again
 	dialBlind   = time.Second            // between looks whether an address is known now
-	// dialWait is for how long the larger peer ID lets the smaller one dial first. Two
-	// handshakes at once take twice as long on a thin link: one of 60 kb/s carries one in
-	// a second.
-	dialWait = time.Second
-	// dialSoon is the same where the smaller one may be unable to, since we are behind
-	// a NAT, or after a connection was lost.
+	// dialWait is for how long the larger peer ID lets the smaller one dial first, and
+	// dialLong for how long while somebody's handshake comes in, which may be the smaller
+	// one's. Two handshakes at once take twice as long on a thin link: one of 60 kb/s
+	// carries one in a second. The smaller one may not know where we are.
+	dialWait = 400 * time.Millisecond
+	dialLong = 1500 * time.Millisecond
+	dialLook = 50 * time.Millisecond // between looks whether it has come in
+	// dialSoon is for how long it waits where the smaller one may be unable to, since we
+	// are behind a NAT, or after a connection was lost.
 	dialSoon = 250 * time.Millisecond
 )
 
@@ -36,6 +39,7 @@ const (
 type dialing struct {
 	since   time.Time // of being without a connection
 	at      time.Time // of the next attempt
+	latest  time.Time // ... for as long as the peer may be dialing
 	rest    time.Duration
 	running bool
 	giveUp  context.CancelFunc // ends the attempt that is running; nil if there is none
@@ -46,7 +50,16 @@ type dialing struct {
 
 // start begins anew, with the first attempt after a while.
 func (d *dialing) start(now time.Time, wait time.Duration) {
-	*d = dialing{since: now, at: now.Add(wait), running: d.running, giveUp: d.giveUp, slow: d.slow}
+	*d = dialing{since: now, running: d.running, giveUp: d.giveUp, slow: d.slow}
+	d.wait(now, wait)
+}
+
+// wait puts the next attempt off, so that the peer can be first.
+func (d *dialing) wait(now time.Time, rest time.Duration) {
+	d.at, d.latest = now.Add(rest), now.Add(rest)
+	if rest == dialWait {
+		d.latest = now.Add(dialLong)
+	}
 }
 
 // dialRest is how long this side waits for the other one to dial first. again is
@@ -59,6 +72,17 @@ func (p *pair) dialRest(again bool) time.Duration {
 		return dialSoon
 	}
 	return dialWait
+}
+
+// isGreeted reports whether somebody, of whom nothing is known yet, is making a
+// connection to our host.
+func (n *Node) isGreeted() bool {
+	var greeted bool
+	_ = n.host.Network().ResourceManager().ViewTransient(func(s network.ResourceScope) error {
+		greeted = s.Stat().NumConnsInbound > 0
+		return nil
+	})
+	return greeted
 }
 
 // dialedLocked gives up an attempt to connect that runs, since the peer was faster: a
@@ -102,6 +126,10 @@ func (p *pair) keepDialLocked(now time.Time) time.Time {
 	if now.Before(d.at) {
 		return d.at
 	}
+	if now.Before(d.latest) && p.t.node.isGreeted() {
+		d.at = earlier(now.Add(dialLook), d.latest)
+		return d.at
+	}
 	d.running = true
 	p.wg.Go(p.runDial)
 	return now.Add(time.Hour)
@@ -118,7 +146,8 @@ func (p *pair) runDial() {
 	if p.dial.noAddrs && known && !p.smaller {
 		// Both may have learnt of each other at the same moment, and the other one
 		// sees it within dialBlind.
-		p.dial.running, p.dial.noAddrs, p.dial.at = false, false, time.Now().Add(dialBlind+p.dialRest(false))
+		p.dial.running, p.dial.noAddrs = false, false
+		p.dial.wait(time.Now().Add(dialBlind), p.dialRest(false))
 		p.wakeUp()
 		p.mu.Unlock()
 		return

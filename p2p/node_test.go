@@ -10,7 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	routedhost "github.com/libp2p/go-libp2p/p2p/host/routed"
 
@@ -281,30 +283,63 @@ func TestReasonOfAHostThatWasClosed(t *testing.T) {
 	waitFor(t, 5*time.Second, "a reason", func() bool { return a.Path(b.id).Reason == "not connected: our own host is closed" })
 }
 
-// Where both know each other's addresses one handshake is enough, also where it takes
-// longer than the larger peer ID waits: its own is given up then.
-func TestTwoWhoDialEachOtherHaveOneConnection(t *testing.T) {
+// Where both know each other's addresses only the smaller peer ID makes a handshake,
+// also where that takes longer than the larger one waits for it to begin.
+func TestOneOfTwoWhoKnowEachOtherDials(t *testing.T) {
 	for name, cfg := range map[string]p2ptest.Config{
 		"quick": {Delay: 10 * time.Millisecond},
 		"thin":  {Delay: 30 * time.Millisecond, BitsPerSecond: 60e3},
-		"far":   {Delay: 600 * time.Millisecond},
+		"far":   {Delay: 350 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
+			cfg.HostOptions = func(int) []libp2p.Option { return hostOptions(t, HostConfig{NoHolePunching: true}) }
 			inBubble(t, cfg, Config{}, func(t *testing.T, net *p2ptest.Network, e []*end) {
-				a, b := e[0], e[1]
 				net.Introduce(0, 1)
 				net.Introduce(1, 0)
-				a.join(b)
-				b.join(a)
-				took := waitFor(t, 6*time.Second, "both to be reached", func() bool { return a.hasPath(b) && b.hasPath(a) })
-				time.Sleep(10 * time.Second)
-				for i, o := range []*end{b, a} {
+				dials := [2]bool{}
+				look := func() {
+					for i, o := range []*end{e[1], e[0]} {
+						_ = net.Host(i).Network().ResourceManager().ViewPeer(o.id, func(s network.PeerScope) error {
+							dials[i] = dials[i] || s.Stat().NumConnsOutbound > 0
+							return nil
+						})
+					}
+				}
+				e[0].join(e[1])
+				e[1].join(e[0])
+				took := waitFor(t, 6*time.Second, "both to be reached", func() bool {
+					look()
+					return e[0].hasPath(e[1]) && e[1].hasPath(e[0])
+				})
+				for range 10_000 {
+					time.Sleep(time.Millisecond)
+					look()
+				}
+				for i, o := range []*end{e[1], e[0]} {
+					if smaller := e[i].id < o.id; dials[i] != smaller {
+						t.Errorf("end %d, smaller %v, dialed: %v", i, smaller, dials[i])
+					}
 					if n := len(net.Host(i).Network().ConnsToPeer(o.id)); n != 1 {
 						t.Errorf("end %d has %d connections, want 1", i, n)
 					}
 				}
 				t.Logf("reached after %v, %d bytes sent", took, net.Bytes(0).IPBytesSent())
 			})
+		})
+	}
+}
+
+// Often only one of two knows where the other is, by an invitation say. It is the
+// larger peer ID that has to dial then in half of all cases, and nobody waits for that.
+func TestWhoAloneKnowsTheOtherDialsSoon(t *testing.T) {
+	for knows := range 2 {
+		inBubble(t, p2ptest.Config{Delay: 10 * time.Millisecond}, Config{}, func(t *testing.T, net *p2ptest.Network, e []*end) {
+			net.Introduce(knows, 1-knows)
+			e[0].join(e[1])
+			e[1].join(e[0])
+			if took := waitFor(t, 6*time.Second, "both to be reached", func() bool { return e[0].hasPath(e[1]) && e[1].hasPath(e[0]) }); took > 600*time.Millisecond {
+				t.Errorf("reached after %v if only end %d knows the other's address, want 600 ms at most", took, knows)
+			}
 		})
 	}
 }

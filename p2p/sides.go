@@ -124,7 +124,7 @@ func (p *pair) ownAddrsChanged(moved bool) {
 	}
 	now := time.Now()
 	p.seekAnewLocked(moved, now)
-	if now.Sub(p.dial.since) > dialWait {
+	if now.Sub(p.dial.since) > dialLong {
 		p.dial.at = earlier(p.dial.at, now)
 	}
 	p.wakeUp()

@@ -209,9 +209,22 @@ func indexOf(a net.Addr) int {
 
 func addressOf(i int) string { return ipOf(i).String() }
 
-// newQUIC makes a connection manager that is closed with its host.
-func newQUIC(l fx.Lifecycle, reset quic.StatelessResetKey, token quic.TokenGeneratorKey, o ...quicreuse.Option) (*quicreuse.ConnManager, error) {
-	cm, err := quicreuse.NewConnManager(reset, token, o...)
+// newQUIC makes a connection manager that is closed with its host. As in libp2p's own,
+// the resource manager knows of a connection from its first packet on.
+func newQUIC(l fx.Lifecycle, rm network.ResourceManager, reset quic.StatelessResetKey, token quic.TokenGeneratorKey, o ...quicreuse.Option) (*quicreuse.ConnManager, error) {
+	known := quicreuse.ConnContext(func(ctx context.Context, who *quic.ClientInfo) (context.Context, error) {
+		addr, err := quicreuse.ToQuicMultiaddr(who.RemoteAddr, quic.Version1)
+		if err != nil {
+			return ctx, err
+		}
+		scope, err := rm.OpenConnection(network.DirInbound, false, addr)
+		if err != nil {
+			return ctx, err
+		}
+		context.AfterFunc(ctx, scope.Done)
+		return network.WithConnManagementScope(ctx, scope), nil
+	})
+	cm, err := quicreuse.NewConnManager(reset, token, append(o, known)...)
 	if err != nil {
 		return nil, err
 	}
