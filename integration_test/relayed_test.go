@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
@@ -54,7 +53,7 @@ func newRelayedCall(t *testing.T, c linkbench.Case, seed uint64) *simCall {
 			return good.fate(way, 1-way, at, size)
 		},
 		HostOptions: func(int) []libp2p.Option {
-			return []libp2p.Option{libp2p.ResourceManager(&network.NullResourceManager{})}
+			return []libp2p.Option{p2ptest.NoLimits()}
 		},
 	})
 	h := p.net.Host(relayHost)

@@ -50,7 +50,7 @@ func newHost(t testing.TB, own []libp2p.Option, ours []libp2p.Option) host.Host 
 
 // noLimits are the options of a host that shall not be what is tested.
 func noLimits() []libp2p.Option {
-	return []libp2p.Option{libp2p.ResourceManager(&network.NullResourceManager{})}
+	return []libp2p.Option{p2ptest.NoLimits()}
 }
 
 func TestHostOptionsMakeAHostThatNeedsNothingElse(t *testing.T) {

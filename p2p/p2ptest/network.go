@@ -15,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
 	"github.com/marcopolo/simnet"
@@ -162,7 +163,7 @@ func (n *Network) make(i int, options ...libp2p.Option) (host.Host, *packetConn,
 	if n.cfg.HostOptions != nil {
 		options = append(options, n.cfg.HostOptions(i)...)
 	} else {
-		options = append(options, libp2p.ResourceManager(&network.NullResourceManager{}), libp2p.DisableRelay())
+		options = append(options, NoLimits(), libp2p.DisableRelay())
 	}
 	h, err := libp2p.New(append(options, n.cfg.Options...)...)
 	if err != nil {
@@ -208,6 +209,18 @@ func indexOf(a net.Addr) int {
 }
 
 func addressOf(i int) string { return ipOf(i).String() }
+
+// NoLimits has a host count its connections and limit nothing. libp2p's
+// NullResourceManager doesn't count, which p2p does with.
+func NoLimits() libp2p.Option {
+	return func(cfg *libp2p.Config) error {
+		rm, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(rcmgr.InfiniteLimits))
+		if err != nil {
+			return err
+		}
+		return cfg.Apply(libp2p.ResourceManager(rm))
+	}
+}
 
 // newQUIC makes a connection manager that is closed with its host. As in libp2p's own,
 // the resource manager knows of a connection from its first packet on.
