@@ -39,3 +39,27 @@ func TestALinkThatJittersGetsAllThatIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// What comes unsteadily isn't given up for being overdue: neither is speech refused then,
+// nor is any taken back that is on its way.
+func TestWhatJittersIsNotGivenUp(t *testing.T) {
+	skipUnderRaceDetector(t)
+	link := linkbench.Case{Link: linkem.Impairment{Delay: 25 * time.Millisecond, Jitter: 60 * time.Millisecond}}
+	var refused, resets uint64
+	for seed := range uint64(2) {
+		synctest.Test(t, func(t *testing.T) {
+			call := newSimCall(t, link, seed+1)
+			defer call.close(t)
+			time.Sleep(30 * time.Second)
+			for i, one := range call.who {
+				st := one.peer(call.who[1-i].Self())
+				refused += st.SendDropped
+				resets += st.Link.LaneResets
+				t.Logf("seed %d, end %d: of %d packets %d were refused; %d lanes reset", seed+1, i, st.Sent+st.SendDropped, st.SendDropped, st.Link.LaneResets)
+			}
+		})
+	}
+	if refused > 16 || resets > 40 {
+		t.Errorf("%d packets were refused, want at most 16; %d lanes were reset, want at most 40", refused, resets)
+	}
+}

@@ -127,6 +127,8 @@ type rttEstimate struct {
 
 	recent [rttRecent]time.Duration // the last samples, a ring
 	count  int                      // of all samples
+	change time.Duration            // from one sample to the next, smoothed
+	middle time.Duration            // of the last three samples
 }
 
 const rttRecent = 9
@@ -135,6 +137,7 @@ func (r *rttEstimate) add(sample time.Duration, now time.Time) {
 	sample = max(sample, time.Microsecond)
 	r.recent[r.count%rttRecent] = sample
 	r.count++
+	r.vary()
 	if r.smoothed == 0 {
 		r.smoothed, r.low, r.last, r.since = sample, sample, sample, now
 		return
@@ -145,6 +148,24 @@ func (r *rttEstimate) add(sample time.Duration, now time.Time) {
 	}
 	r.low = min(r.low, sample)
 }
+
+// vary learns how different round trips are. Of three the middle one counts: what was
+// lost and sent again is no sign of jitter.
+func (r *rttEstimate) vary() {
+	if r.count < 3 {
+		return
+	}
+	before := r.middle
+	last := [3]time.Duration{r.back(0), r.back(1), r.back(2)}
+	slices.Sort(last[:])
+	r.middle = last[1]
+	if before > 0 {
+		r.change += ((r.middle - before).Abs() - r.change) / 16 // as jitter in RFC 3550, 6.4.1
+	}
+}
+
+// back is the sample so many before the last one.
+func (r *rttEstimate) back(n int) time.Duration { return r.recent[(r.count-1-n)%rttRecent] }
 
 // typical is the median of the last samples: what a round trip takes when nothing
 // is lost. A sample that waited for a retransmission is far above it.
@@ -168,9 +189,9 @@ func (r *rttEstimate) queue() time.Duration {
 	if r.count < rttFew {
 		return 0
 	}
-	now := r.recent[(r.count-1)%rttRecent]
+	now := r.back(0)
 	for i := range rttFew {
-		now = min(now, r.recent[(r.count-1-i)%rttRecent])
+		now = min(now, r.back(i))
 	}
 	return now - min(r.shortest(), now)
 }
@@ -192,4 +213,16 @@ func (r *rttEstimate) shortest() time.Duration { return min(r.low, r.last) }
 // but not so much of it as a growing queue adds.
 func (r *rttEstimate) trusted() time.Duration {
 	return min(r.smoothed, 2*r.shortest()+50*time.Millisecond)
+}
+
+const (
+	swingShare = 6                      // of the usual change
+	swingReach = 480 * time.Millisecond // that a round trip may take by it: far ones have as much room without
+)
+
+// swing is how much longer than usual a round trip may take on a path that jitters,
+// with no more wrong than that. A growing queue makes each round trip hardly longer
+// than the one before.
+func (r *rttEstimate) swing() time.Duration {
+	return min(swingShare*r.change, max(swingReach-r.trusted(), 0))
 }

@@ -27,7 +27,7 @@ func TestFarAndLossyNothingPilesUp(t *testing.T) {
 		wg.Go(func() {
 			for i := range int(length / (20 * time.Millisecond)) {
 				head := fmt.Sprintf("%d %d ", i, time.Now().UnixNano())
-				_ = a.SendVoice(b.id, []byte(head+strings.Repeat(".", 250-len(head)))) // refused is refused
+				_ = a.SendVoice(b.id, []byte(head+strings.Repeat(".", 265-len(head)))) // refused is refused
 				time.Sleep(20 * time.Millisecond)
 			}
 		})

@@ -11,8 +11,8 @@ import (
 
 const (
 	// lateAfter beyond the round-trip time a packet that isn't acknowledged is
-	// too late to be played: the jitter buffer holds at most 300 ms, and the
-	// acknowledgement takes up to ackDelay and a little. Resetting a lane
+	// too late to be played: the jitter buffer rarely holds more than
+	// 300 ms, and the acknowledgement takes up to ackDelay and a little. Resetting a lane
 	// earlier would throw away the retransmissions that lanes are good for.
 	lateAfter = 400 * time.Millisecond
 	// blockedMost is how long one Write may wait.

@@ -212,6 +212,33 @@ func TestTypicalRoundTripTimeIsNotThatOfARetransmission(t *testing.T) {
 	}
 }
 
+// Only where round trips differ from one to the next may one take longer: neither what
+// was lost and sent again does that, nor a queue that grows, nor a path that is far
+// anyway.
+func TestRoundTripsSwingWhereThereIsJitter(t *testing.T) {
+	const ms = time.Millisecond
+	for _, c := range []struct {
+		name        string
+		sample      func(i int) time.Duration
+		least, most time.Duration
+	}{
+		{"steady", func(int) time.Duration { return 50 * ms }, 0, 0},
+		{"one in five sent again", func(i int) time.Duration { return 50*ms + time.Duration(i%5/4)*150*ms }, 0, 0},
+		{"a queue that grows", func(i int) time.Duration { return 50*ms + time.Duration(i)*ms }, 0, 6 * ms},
+		{"jitter", func(i int) time.Duration { return 60*ms + time.Duration(i/3%2)*100*ms }, 150 * ms, 250 * ms},
+		{"more jitter", func(i int) time.Duration { return 60*ms + time.Duration(i/3%2)*400*ms }, 250 * ms, swingReach - 60*ms},
+		{"far, with jitter", func(i int) time.Duration { return 500*ms + time.Duration(i/3%2)*100*ms }, 0, 0},
+	} {
+		var r rttEstimate
+		for i := range 200 {
+			r.add(c.sample(i), time.Unix(0, int64(i)*int64(20*ms)))
+		}
+		if got := r.swing(); got < c.least || got > c.most {
+			t.Errorf("%s: swing %v, want %v to %v", c.name, got, c.least, c.most)
+		}
+	}
+}
+
 // A relay that cuts without a word is left in two steps: from half of what it
 // allows on for any other, and near the end for one that is worn too.
 func TestWearOfACircuit(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 
 // Bounds of voice that was given to the network and not acknowledged.
 const (
-	// boundExtra beyond the round-trip time is how much audio may be
+	// boundExtra beyond the round-trip time, and its swing, is how much audio may be
 	// unacknowledged. Write gives no back-pressure for 8 s on QUIC and a
 	// minute on yamux; without a bound the delay grows into seconds.
 	boundExtra = 300 * time.Millisecond
@@ -19,7 +19,7 @@ const (
 	// what is said next.
 	boundOrdered        = 300 * time.Millisecond
 	boundOrderedUnknown = 300 * time.Millisecond
-	// stallAfter beyond the round-trip time without any acknowledgement, what
+	// stallAfter beyond the round-trip time, and its swing, without any acknowledgement, what
 	// is on the lanes is given up. Until then a full flight only waits: one
 	// lost packet on a path with one lane holds back acknowledgements for 1.5
 	// round-trip times, and resetting then cost 13 % of the packets of a link
@@ -139,7 +139,7 @@ func (pt *path) bound() time.Duration {
 	case !pt.class.striped:
 		return boundOrderedUnknown
 	case rtt > 0:
-		return rtt + boundExtra
+		return rtt + boundExtra + pt.rtt.swing()
 	}
 	return boundUnknown
 }
@@ -153,7 +153,11 @@ func (p *pair) admitLocked(span time.Duration, now time.Time) bool {
 	if s.flight.span+s.span+span <= p.best.bound() && s.flight.free() > s.count {
 		return true
 	}
-	if now.Sub(s.moved) > p.best.rtt.trusted()+stallAfter {
+	patience := p.best.rtt.trusted() + stallAfter
+	if p.best.class.striped {
+		patience += p.best.rtt.swing()
+	}
+	if now.Sub(s.moved) > patience {
 		p.stallLocked(now)
 	}
 	return false
