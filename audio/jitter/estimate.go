@@ -32,6 +32,8 @@ const (
 	queueRecent  = 1.3  // ... or that many times this, as three in four of the last ones do: few show less well ...
 	queueEnd     = 2.05 // ... or that many times what 95 in 100 keep to: where packets wait for each other alone the tail is short
 
+	queueMost = 250 * millisecond // ... but no more than this: beyond it what was seen to be late must be worth the delay
+
 	baseParts    = 8                 // the sliding minimum's window is 8 parts ...
 	basePart     = 250 * millisecond // ... of 250 ms: 2 s as in NetEQ
 	baseStep     = 500 * millisecond // how much of that window a silence takes at most
@@ -78,7 +80,7 @@ func durationSamples(d, zero time.Duration) int64 {
 }
 
 func (e *estimator) configure(cfg Config) {
-	e.maxDelay = max(durationSamples(cfg.MaxDelay, 300*time.Millisecond), 40*millisecond)
+	e.maxDelay = max(durationSamples(cfg.MaxDelay, 400*time.Millisecond), 40*millisecond)
 	// Between the target and the cap there must be room to steer.
 	e.maxTarget = e.maxDelay - max(e.maxDelay/6, 20*millisecond)
 	e.minDelay = min(max(durationSamples(cfg.MinDelay, 0), leastTarget), e.maxTarget)
@@ -195,7 +197,7 @@ func (e *estimator) choose(step int64) {
 	want := e.edges.of(e.packets.cheapest(e.costs[:e.buckets+1]))
 	if e.packets.quantile(e.buckets, 0.5) >= queueBuckets && e.packets.packets() >= queuePackets {
 		most := min(e.packets.quantile(e.buckets, 0.75), queueRecent*float64(e.packets.lately(0.75)))
-		want = max(want, int64(min(queueTail*most, queueEnd*e.packets.quantile(e.buckets, 0.95))*bucket))
+		want = max(want, min(queueMost, int64(min(queueTail*most, queueEnd*e.packets.quantile(e.buckets, 0.95))*bucket)))
 	}
 	want = min(max(want, e.minDelay), e.maxTarget)
 	lowest := e.target - decayPerSecond*step/second

@@ -265,7 +265,7 @@ func FuzzBuffer(f *testing.F) {
 				b.Push(p, now)
 			}
 			s := b.Stats()
-			if s.Held > MaxPackets || s.Target < 0 || s.Target > 300*time.Millisecond || s.Delay < 0 || s.Lost > s.Expected {
+			if s.Held > MaxPackets || s.Target < 0 || s.Target > 400*time.Millisecond || s.Delay < 0 || s.Lost > s.Expected {
 				t.Fatalf("%+v", s)
 			}
 			if sum := s.Duplicate + s.Late + s.Rejected; sum > s.Received {

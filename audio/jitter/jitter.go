@@ -41,7 +41,7 @@ type Config struct {
 	StartDelay time.Duration
 
 	// MaxDelay bounds the target, and the delay: speech that would be played
-	// later than this is skipped ("drop to live"). 0 means 300 ms, and 40 ms
+	// later than this is skipped ("drop to live"). 0 means 400 ms, and 40 ms
 	// to 2 s are possible.
 	MaxDelay time.Duration
 

@@ -41,6 +41,8 @@ func TestQuality(t *testing.T) {
 		"5 % loss, FEC and late": {trial{duration: minute, network: lossy(.05, 1, 50*time.Millisecond, true), fec: true}, 45 * time.Millisecond, 0.35, 1},
 		"20 % loss, copies":      {trial{duration: minute, network: lossy(.2, 1, 50*time.Millisecond, true), copies: []int{1, 2}}, 90 * time.Millisecond, 2.6, 5},
 		"exponential jitter":     {trial{duration: minute, network: exponential(20 * time.Millisecond), ordered: true}, 110 * time.Millisecond, 0.2, 5},
+		"much jitter":            {trial{duration: minute, network: exponential(40 * time.Millisecond), ordered: true}, 210 * time.Millisecond, 0.45, 5},
+		"far too much jitter":    {trial{duration: minute, network: exponential(60 * time.Millisecond), ordered: true}, 205 * time.Millisecond, 3.2, 5.5},
 		"200 ms stalls":          {trial{duration: minute, network: stalling(200*time.Millisecond, 5*time.Second)}, 105 * time.Millisecond, 2.9, 5},
 	}
 	for name, tt := range tests {
