@@ -14,13 +14,11 @@ shift
 all=$("${GO:=go}" list "$@")
 alone=$(printf '%s\n' "$all" | grep -E '/(integration_test(/(linkem|natlab))?|audio/portaudio)$' || true)
 rest=$(printf '%s\n' "$all" | grep -vE '/(integration_test(/(linkem|natlab))?|audio/portaudio)$' || true)
-# Those that take longest come first, so that others fill the time beside them.
-rest="$(printf '%s\n' "$rest" | grep -E '/(session|p2p)$' || true) $(printf '%s\n' "$rest" | grep -vE '/(session|p2p)$' || true)"
 
 status=0
 # The lists are words: package paths have no spaces.
 # shellcheck disable=SC2086
-if [ -n "${rest# }" ]; then
+if [ -n "$rest" ]; then
 	"$GO" test $flags $rest || status=1
 fi
 # shellcheck disable=SC2086
