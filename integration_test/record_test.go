@@ -277,7 +277,7 @@ func TestRecordedPacketsAreThoseThatWereSent(t *testing.T) {
 
 // What recordings cost on a disk, for docs/recording.md; -v prints it.
 func TestWhatRecordingsCost(t *testing.T) {
-	const minutes = 2
+	const minutes = 5
 	said := audiotest.Babble(3, minutes*time.Minute)
 	for _, tt := range []struct {
 		format    rec.Format
