@@ -153,11 +153,7 @@ func (p *pair) admitLocked(span time.Duration, now time.Time) bool {
 	if s.flight.span+s.span+span <= p.best.bound() && s.flight.free() > s.count {
 		return true
 	}
-	patience := p.best.rtt.trusted() + stallAfter
-	if p.best.class.striped {
-		patience += p.best.rtt.swing()
-	}
-	if now.Sub(s.moved) > patience {
+	if rtt := &p.best.rtt; now.Sub(s.moved) > rtt.trusted()+stallAfter+rtt.swing() {
 		p.stallLocked(now)
 	}
 	return false
