@@ -59,7 +59,7 @@ func TestWhatJittersIsNotGivenUp(t *testing.T) {
 			}
 		})
 	}
-	if refused > 16 || resets > 40 {
-		t.Errorf("%d packets were refused, want at most 16; %d lanes were reset, want at most 40", refused, resets)
+	if refused > 48 || resets > 80 {
+		t.Errorf("%d packets were refused, want at most 48; %d lanes were reset, want at most 80", refused, resets)
 	}
 }
