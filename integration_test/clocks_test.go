@@ -132,6 +132,7 @@ func TestSetbacksOfDevicesLeaveNothing(t *testing.T) {
 	said = said[:len(said)/audio.BlockSamples*audio.BlockSamples]
 	for name, c := range setbacks() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			withDuo(t, said, func(t *testing.T, d *duo) {
 				began := time.Now()
 				time.Sleep(before)
@@ -182,6 +183,7 @@ func TestSetbacksOfDevicesLeaveNoClicks(t *testing.T) {
 	}
 	for name, c := range setbacks() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			withDuo(t, tone, func(t *testing.T, d *duo) {
 				time.Sleep(before)
 				c.happens(d)

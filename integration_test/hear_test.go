@@ -278,6 +278,7 @@ func TestSpeechIsUnderstood(t *testing.T) {
 	ear, missing := anEar(t, recorded)
 	for _, l := range links {
 		t.Run(l.String(), func(t *testing.T) {
+			t.Parallel()
 			var calls tally
 			for seed := uint64(1); seed <= mostSeeds; seed++ {
 				listens := ear

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,19 +25,22 @@ func TestALinkThatJittersGetsAllThatIsSaid(t *testing.T) {
 			Link:   linkem.Impairment{Delay: 25 * time.Millisecond, Jitter: 30 * time.Millisecond, Loss: c.loss},
 			Length: 30 * time.Second,
 		}
-		var calls []linkbench.Call
-		for seed := range uint64(2) {
-			synctest.Test(t, func(t *testing.T) { calls = append(calls, simulate(t, link, seed+1)...) })
-		}
-		mean := linkbench.Summarise(calls)
-		rate, concealed := mean["rate"].Mean, mean["concealed"].Mean
-		t.Logf("%+v: %.0f kb/s, %.2f %% concealed, buffer %.0f ms", link.Link, rate, concealed, mean["buffer"].Mean)
-		if rate < c.rate {
-			t.Errorf("%.0f kb/s were sent, want at least %.0f", rate, c.rate)
-		}
-		if concealed > c.concealed {
-			t.Errorf("%.2f %% concealed, want at most %.2f", concealed, c.concealed)
-		}
+		t.Run(fmt.Sprintf("%.0f %% loss", 100*c.loss), func(t *testing.T) {
+			t.Parallel()
+			var calls []linkbench.Call
+			for seed := range uint64(2) {
+				synctest.Test(t, func(t *testing.T) { calls = append(calls, simulate(t, link, seed+1)...) })
+			}
+			mean := linkbench.Summarise(calls)
+			rate, concealed := mean["rate"].Mean, mean["concealed"].Mean
+			t.Logf("%+v: %.0f kb/s, %.2f %% concealed, buffer %.0f ms", link.Link, rate, concealed, mean["buffer"].Mean)
+			if rate < c.rate {
+				t.Errorf("%.0f kb/s were sent, want at least %.0f", rate, c.rate)
+			}
+			if concealed > c.concealed {
+				t.Errorf("%.2f %% concealed, want at most %.2f", concealed, c.concealed)
+			}
+		})
 	}
 }
 

@@ -40,6 +40,7 @@ func TestStatisticsTellTheDelayFromMouthToEar(t *testing.T) {
 		{"jitter", codec.Config{}, 0, 10 * time.Millisecond, 10 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				cfg := p2ptest.Config{Delay: oneWay, Seed: 3}
 				if c.jitter > 0 {

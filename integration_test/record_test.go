@@ -283,30 +283,33 @@ func TestWhatRecordingsCost(t *testing.T) {
 		format    rec.Format
 		low, high float64 // MB an hour
 	}{{rec.OggOpus, 5, 14}, {rec.WAV, 345, 346}} {
-		dir := t.TempDir()
-		synctest.Test(t, func(t *testing.T) {
-			net := sessiontest.NewNetwork(sessiontest.Config{})
-			defer net.Close()
-			s := takesPart(t, net, 1, said)
-			defer s.Close()
-			r, err := rec.Start(s, dir, rec.Config{Format: tt.format})
+		t.Run(tt.format.String(), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				net := sessiontest.NewNetwork(sessiontest.Config{})
+				defer net.Close()
+				s := takesPart(t, net, 1, said)
+				defer s.Close()
+				r, err := rec.Start(s, dir, rec.Config{Format: tt.format})
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(minutes * time.Minute)
+				if err := r.Stop(); err != nil {
+					t.Fatal(err)
+				}
+			})
+			info, err := os.Stat(filepath.Join(dir, sessiontest.PeerID(1).String()+"."+tt.format.String()))
 			if err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(minutes * time.Minute)
-			if err := r.Stop(); err != nil {
-				t.Fatal(err)
+			cost := float64(info.Size()) / 1e6 * 60 / minutes
+			t.Logf("%v, speech: %.1f MB an hour", tt.format, cost)
+			if cost < tt.low || cost > tt.high {
+				t.Errorf("%v: %.2f MB an hour, want %v to %v", tt.format, cost, tt.low, tt.high)
 			}
 		})
-		info, err := os.Stat(filepath.Join(dir, sessiontest.PeerID(1).String()+"."+tt.format.String()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		cost := float64(info.Size()) / 1e6 * 60 / minutes
-		t.Logf("%v, speech: %.1f MB an hour", tt.format, cost)
-		if cost < tt.low || cost > tt.high {
-			t.Errorf("%v: %.2f MB an hour, want %v to %v", tt.format, cost, tt.low, tt.high)
-		}
 	}
 	cost := float64(silentBytes(t, time.Hour)) / 1e6
 	t.Logf("ogg, silence: %.1f MB an hour", cost)

@@ -27,6 +27,7 @@ func TestLiveAgainHalfASecondAfterAStall(t *testing.T) {
 	for held, most := range map[bool]time.Duration{false: 60 * time.Millisecond, true: 250 * time.Millisecond} {
 		for seed := range uint64(4) {
 			t.Run(fmt.Sprintf("held %t, seed %d", held, seed), func(t *testing.T) {
+				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					shift := time.Duration(seed) * 7 * time.Millisecond // where in a frame it falls
 					began := time.Now()

@@ -1,7 +1,8 @@
 #!/bin/sh
 # test.sh [FLAGS] -- PACKAGES runs go test on packages: first those that don't
-# mind company, then, one at a time, those whose tests measure real time on real
-# devices and links and would judge the other tests instead.
+# mind company; then those whose tests measure real time on real devices and links,
+# and would judge the other tests instead, but leave each other a processor; and at
+# last, alone, whole calls. Of those between real programs three are held at a time.
 set -eu
 
 flags=
@@ -12,17 +13,18 @@ done
 shift
 
 all=$("${GO:=go}" list "$@")
-alone=$(printf '%s\n' "$all" | grep -E '/(integration_test(/(linkem|natlab))?|audio/portaudio)$' || true)
-rest=$(printf '%s\n' "$all" | grep -vE '/(integration_test(/(linkem|natlab))?|audio/portaudio)$' || true)
-
+calls='/integration_test$'
+timed='/(integration_test/(linkem|natlab)|audio/portaudio)$'
 status=0
-# The lists are words: package paths have no spaces.
-# shellcheck disable=SC2086
-if [ -n "$rest" ]; then
-	"$GO" test $flags $rest || status=1
-fi
-# shellcheck disable=SC2086
-if [ -n "$alone" ]; then
-	"$GO" test -p 1 $flags $alone || status=1
-fi
+
+# run FLAGS PACKAGES tests packages, if there are any.
+run() {
+	# Flags and packages are words: package paths have no spaces.
+	# shellcheck disable=SC2086
+	[ -z "$2" ] || "$GO" test $flags $1 $2 || status=1
+}
+
+run '' "$(printf '%s\n' "$all" | grep -vE "$calls|$timed")"
+run '-p 2' "$(printf '%s\n' "$all" | grep -E "$timed")"
+run '-p 1 -parallel 3' "$(printf '%s\n' "$all" | grep -E "$calls")"
 exit $status
