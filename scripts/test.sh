@@ -26,5 +26,5 @@ run() {
 
 run '' "$(printf '%s\n' "$all" | grep -vE "$calls|$timed")"
 run '-p 2' "$(printf '%s\n' "$all" | grep -E "$timed")"
-run '-p 1 -parallel 3' "$(printf '%s\n' "$all" | grep -E "$calls")"
+run '-parallel 3' "$(printf '%s\n' "$all" | grep -E "$calls")"
 exit $status
