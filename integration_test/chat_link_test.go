@@ -11,7 +11,7 @@ import (
 	"github.com/parley-voice/parley/integration_test/linkem"
 )
 
-var chatTime = flag.Duration("chat.time", 20*time.Second, "how long two chat processes talk through an emulated link")
+var chatTime = flag.Duration("chat.time", 30*time.Second, "how long two chat processes talk through an emulated link")
 
 func talking(c *chatter) []string { return c.says() }
 
@@ -101,7 +101,7 @@ func TestTwoProcessesTalkOverTCP(t *testing.T) {
 
 func TestSilenceCostsAtMostOneKilobitPerSecond(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes 20 s")
+		t.Skip("takes half a minute")
 	}
 	t.Parallel()
 	lab := linkem.Start(t, linkem.Config{Impairment: linkem.Impairment{Delay: oneWay}, Seed: 7})

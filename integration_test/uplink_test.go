@@ -113,10 +113,20 @@ func (s *star) listening(d time.Duration, look func(listener int, sent session.P
 }
 
 // Eight listeners at 64 kb/s each are more than 500 kb/s carry, and four of them
-// lose 5 % on their own ways. All are sent less until that fits, nobody is sent
-// copies that don't, and who is on a good way hears no harm from the first word on.
+// lose 5 % on their own ways. All are sent less until that fits.
 func TestEightListenersShareAThinUplink(t *testing.T) {
 	skipUnderRaceDetector(t)
+	for name, test := range map[string]func(*testing.T){"long queue": shareWithAQueue, "short queue": shareWithoutAQueue} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t)
+		})
+	}
+}
+
+// Nobody is sent copies that don't fit, and who is on a good way hears no harm from the
+// first word on.
+func shareWithAQueue(t *testing.T) {
 	const rate, length, ms = 500e3, time.Minute, time.Millisecond
 	good, bad := linkem.Impairment{Delay: 25 * ms}, linkem.Impairment{Delay: 25 * ms, Loss: 0.05}
 	ways := []linkem.Impairment{good, bad, good, bad, good, bad, good, bad}
@@ -162,10 +172,9 @@ func TestEightListenersShareAThinUplink(t *testing.T) {
 //
 // In one of thirty calls somebody on a good way misses more than that, in the moment
 // in which more is tried again, so that one of two calls must do.
-func TestEightListenersShareAnUplinkWithoutAQueue(t *testing.T) {
-	skipUnderRaceDetector(t)
+func shareWithoutAQueue(t *testing.T) {
 	for seed := uint64(5); ; seed++ {
-		faults := shareWithoutAQueue(t, seed)
+		faults := faultsWithoutAQueue(t, seed)
 		if len(faults) == 0 {
 			return
 		}
@@ -176,7 +185,7 @@ func TestEightListenersShareAnUplinkWithoutAQueue(t *testing.T) {
 	}
 }
 
-func shareWithoutAQueue(t *testing.T, seed uint64) (faults []string) {
+func faultsWithoutAQueue(t *testing.T, seed uint64) (faults []string) {
 	t.Helper()
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	const rate, settle, length, ms = 500e3, 5 * time.Second, 55 * time.Second, time.Millisecond
